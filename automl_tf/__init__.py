@@ -1,0 +1,1 @@
+"""AutoML search for the best Transformer on your translation data."""

@@ -1,0 +1,1 @@
+"""What is shipped: configuration, vocabulary and weights in one directory."""

@@ -1,0 +1,114 @@
+"""The commands ``studies``, ``show``, ``report`` and ``ui``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automl_tf.cli.options import DEFAULT_HOME, AsJson, Home, Storage, Tracking, silence_libraries
+
+if TYPE_CHECKING:
+    import optuna
+
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the program."""
+    app.command()(studies)
+    app.command()(show)
+    app.command()(report)
+    app.command()(ui)
+
+
+def studies(storage: Storage = None, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+    """Lists the studies.
+
+    Example: `automl-tf studies`
+    """
+    from automl_tf.cli.tables import print_studies
+    from automl_tf.search.leaderboard import leaderboard
+    from automl_tf.search.opening import study_names
+
+    names = study_names(opened_storage(storage, home))
+    boards = [leaderboard(opened_study(name, storage, home)) for name in names]
+    if as_json:
+        typer.echo(json.dumps([board.to_json() for board in boards]))
+    else:
+        print_studies(boards)
+
+
+def show(
+    name: StudyName, storage: Storage = None, home: Home = DEFAULT_HOME, as_json: AsJson = False
+) -> None:
+    """Shows a study's leaderboard: states, BLEU, reasons, importances.
+
+    Example: `automl-tf show quickstart`
+    """
+    from automl_tf.cli.tables import print_leaderboard
+    from automl_tf.search.leaderboard import leaderboard
+
+    board = leaderboard(opened_study(name, storage, home))
+    if as_json:
+        typer.echo(json.dumps(board.to_json()))
+    else:
+        print_leaderboard(board)
+
+
+def report(
+    name: StudyName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The page.", dir_okay=False)
+    ] = Path("report.html"),
+    storage: Storage = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Writes one self-contained HTML page with the plots of a study.
+
+    Example: `automl-tf report quickstart -o report.html`
+    """
+    silence_libraries()
+    from automl_tf.search.report import write_report
+
+    write_report(opened_study(name, storage, home), home.absolute(), output)
+    typer.echo(f"written: {output}")
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
+    ] = True,
+    tracking: Tracking = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Opens the MLflow UI on the studies of a home directory.
+
+    Example: `automl-tf ui --port 5001`
+    """
+    from automl_tf.tracking.ui import serve
+
+    serve(
+        home.absolute(),
+        tracking,
+        host=host,
+        port=port,
+        open_browser=browser,
+        announce=lambda url: typer.echo(f"MLflow UI: {url}   (Ctrl-C stops it)"),
+    )
+
+
+def opened_storage(storage: str | None, home: Path) -> "optuna.storages.RDBStorage":
+    """The storage that the options name."""
+    from automl_tf.search.storage import default_url, open_storage
+
+    return open_storage(storage or default_url(home), home.absolute())
+
+
+def opened_study(name: str, storage: str | None, home: Path) -> "optuna.Study":
+    """A study of the storage that the options name."""
+    from automl_tf.search.opening import load_study
+
+    return load_study(opened_storage(storage, home), name)

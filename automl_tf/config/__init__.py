@@ -1,0 +1,1 @@
+"""What can be set: settings, corpora, spaces and studies, and how they are read. Pure pydantic."""

@@ -1,0 +1,185 @@
+"""The settings of one training run; their dotted paths are their names everywhere.
+
+A setting is spelled the same in YAML, in Optuna, in MLflow and in an export: ``model.d_model``.
+Every default stands here and nowhere else.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from automl_tf.config.base import Settings
+from automl_tf.config.corpus import Corpus
+from automl_tf.config.legality import first_violation
+
+GROUPS = ("model", "training", "data", "decoding")
+
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class ModelConfig(Settings):
+    """The encoder-decoder Transformer (Vaswani et al. 2017, section 3)."""
+
+    d_model: Annotated[int, Field(ge=8, le=8192, multiple_of=2)] = 256
+    """Width of every sub-layer's input and output."""
+    num_heads: Count = 4
+    """Attention heads in each attention layer."""
+    d_k: Count | None = None
+    """Width of one head's queries and keys; d_model / num_heads when not given."""
+    d_v: Count | None = None
+    """Width of one head's values; d_model / num_heads when not given."""
+    d_ff: Annotated[int, Field(ge=8)] = 1024
+    """Inner width of the position-wise feed-forward network."""
+    encoder_layers: Annotated[int, Field(ge=1, le=128)] = 3
+    """Layers of the encoder."""
+    decoder_layers: Annotated[int, Field(ge=1, le=128)] = 3
+    """Layers of the decoder."""
+    dropout: Probability = 0.1
+    """Probability of dropping a unit of a sub-layer's output or of an embedding sum."""
+    attention_dropout: Probability = 0.0
+    """Probability of dropping an attention weight."""
+    activation_dropout: Probability = 0.0
+    """Probability of dropping an inner unit of the feed-forward network."""
+    norm: Literal["pre", "post"] = "pre"
+    """Layer normalisation before each sub-layer (with a final norm) or after each residual sum."""
+    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    """Non-linearity of the feed-forward network."""
+    positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
+    """How a token's position enters the model."""
+    tie_embeddings: bool = True
+    """One matrix for the embeddings and the output layer (for the target's two, if the
+    vocabularies are separate)."""
+
+    @property
+    def head_width(self) -> int:
+        """Width of one head's queries and keys (the paper's d_k)."""
+        return self.d_k or self.d_model // self.num_heads
+
+    @property
+    def value_width(self) -> int:
+        """Width of one head's values (the paper's d_v)."""
+        return self.d_v or self.d_model // self.num_heads
+
+    @property
+    def shape(self) -> str:
+        """Width, heads and depths in short, as in ``d256 h4 3+3``."""
+        return f"d{self.d_model} h{self.num_heads} {self.encoder_layers}+{self.decoder_layers}"
+
+
+class TrainingConfig(Settings):
+    """The optimisation of one model."""
+
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
+    """Peak learning rate, reached at the end of the warm-up."""
+    warmup_steps: Count = 400
+    """Optimizer steps over which the learning rate rises linearly from zero."""
+    schedule: Literal["inverse_sqrt", "cosine", "linear"] = "inverse_sqrt"
+    """How the learning rate falls after the warm-up."""
+    cooldown: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+    """Last share of the steps over which the inverse square root is led linearly to zero."""
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """Share of the target distribution that is spread evenly over the vocabulary."""
+    batch_tokens: Annotated[int, Field(ge=16)] = 2048
+    """Tokens of one forward pass: sentences times the longest sentence, padding counted."""
+    accumulate: Count = 1
+    """Batches whose gradients are averaged into one optimizer step."""
+    max_steps: Count = 6000
+    """Optimizer steps of the whole training."""
+    validate_every: Count = 500
+    """Optimizer steps between validations; the last step is always validated."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Validations without a better BLEU after which training stops; 0 never stops early."""
+    clip_norm: Annotated[float, Field(ge=0.0)] = 1.0
+    """Largest norm of the whole gradient; 0 does not clip."""
+    weight_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.01
+    """Decoupled weight decay of AdamW, on matrices alone."""
+    beta2: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.98
+    """Decay of AdamW's second moment."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the forward and backward pass; auto takes bf16 where the machine is fast at
+    it. Master weights are fp32 either way."""
+    average_checkpoints: Count = 1
+    """Last validated weights that are averaged into the final model; 1 keeps the best alone."""
+
+
+class DataConfig(Settings):
+    """From sentences to token batches."""
+
+    vocab_size: Annotated[int, Field(ge=32, le=256_000)] = 8000
+    """Subwords in the vocabulary, special symbols counted (in each, if they are separate)."""
+    subword: Literal["bpe", "unigram"] = "bpe"
+    """How words are split: byte-pair encoding or a unigram language model."""
+    joint_vocab: bool = True
+    """One vocabulary for both languages."""
+    max_length: Annotated[int, Field(ge=2, le=8192)] = 128
+    """Longest sentence, in subwords, that is trained on; longer input is cut when translating."""
+    max_ratio: Annotated[float, Field(ge=1.0)] = 9.0
+    """Largest ratio between the lengths of a training pair, in subwords."""
+    deduplicate: bool = True
+    """Leave out training pairs that repeat, or whose source or target stands in validation or
+    test."""
+
+
+class DecodingConfig(Settings):
+    """From a model to a translation."""
+
+    beam_size: Annotated[int, Field(ge=1, le=64)] = 5
+    """Hypotheses kept by beam search; 1 is greedy. Validation while training is always greedy."""
+    length_penalty: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0
+    """The alpha of Wu et al. 2016, section 7: larger prefers longer translations."""
+
+
+class TrialConfig(Settings):
+    """Everything that decides the result of one training run."""
+
+    corpus: Corpus
+    """The parallel text."""
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    data: DataConfig = DataConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the initial weights, the order of the batches and the dropout."""
+
+    @model_validator(mode="after")
+    def _is_legal(self) -> "TrialConfig":
+        violation = first_violation(flatten(self))
+        if violation is not None:
+            raise ValueError(str(violation))
+        return self
+
+
+def flatten(config: TrialConfig) -> dict[str, Any]:
+    """All settings of the four groups by dotted path."""
+    return {
+        f"{group}.{name}": value
+        for group in GROUPS
+        for name, value in getattr(config, group).model_dump().items()
+    }
+
+
+def given_settings(config: TrialConfig) -> dict[str, Any]:
+    """Every setting that has a value and the seed, by dotted path."""
+    settings = {**flatten(config), "seed": config.seed}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def unflatten(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The nested form of settings given by dotted path."""
+    nested: dict[str, dict[str, Any]] = {}
+    for path, value in settings.items():
+        group, name = path.split(".")
+        nested.setdefault(group, {})[name] = value
+    return nested
+
+
+def setting_types() -> dict[str, Any]:
+    """The annotated type of every setting of the four groups, by dotted path."""
+    groups = {name: TrialConfig.model_fields[name].annotation for name in GROUPS}
+    return {
+        f"{group}.{name}": field
+        for group, model in groups.items()
+        if model is not None
+        for name, field in model.model_fields.items()
+    }

@@ -1,0 +1,264 @@
+"""A study: what is searched, on what text, by which strategy and for how long."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from automl_tf.config.base import Settings
+from automl_tf.config.corpus import Corpus, FilePath
+from automl_tf.config.settings import GROUPS, TrialConfig, flatten, unflatten
+from automl_tf.config.space import Scalar, Space
+
+Objective = Literal["bleu", "chrf", "num_parameters", "latency", "train_hours"]
+Limit = Literal["num_parameters", "latency"]
+
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
+    "bleu": "maximize",
+    "chrf": "maximize",
+    "num_parameters": "minimize",
+    "latency": "minimize",
+    "train_hours": "minimize",
+}
+"""Which way each objective is better."""
+
+
+class RandomSampler(Settings):
+    """Independent uniform draws (Bergstra and Bengio 2012)."""
+
+    kind: Literal["random"]
+
+
+class GridSampler(Settings):
+    """Every combination of a space of choices and stepped ranges, each once."""
+
+    kind: Literal["grid"]
+
+
+class TPESampler(Settings):
+    """Tree-structured Parzen estimator (Bergstra et al. 2011), multivariate."""
+
+    kind: Literal["tpe"]
+    startup_trials: Annotated[int, Field(ge=0)] = 10
+    """Random trials before the model of the space takes over."""
+
+
+class GPSampler(Settings):
+    """Gaussian process with expected improvement."""
+
+    kind: Literal["gp"]
+    startup_trials: Annotated[int, Field(ge=0)] = 10
+    """Random trials before the model of the space takes over."""
+
+
+class CMAESSampler(Settings):
+    """Covariance matrix adaptation (Hansen 2016); choices are drawn at random."""
+
+    kind: Literal["cmaes"]
+    startup_trials: Annotated[int, Field(ge=0)] = 1
+    """Random trials before the model of the space takes over."""
+
+
+class QMCSampler(Settings):
+    """A scrambled Sobol sequence, more even than random draws."""
+
+    kind: Literal["qmc"]
+
+
+class NSGAIISampler(Settings):
+    """A genetic algorithm for several objectives (Deb et al. 2002)."""
+
+    kind: Literal["nsgaii"]
+    population: Annotated[int, Field(ge=2)] = 20
+    """Trials of one generation."""
+
+
+Sampler = Annotated[
+    RandomSampler
+    | GridSampler
+    | TPESampler
+    | GPSampler
+    | CMAESSampler
+    | QMCSampler
+    | NSGAIISampler,
+    Field(discriminator="kind"),
+]
+
+
+class NoPruner(Settings):
+    """Every trial runs to its end."""
+
+    kind: Literal["none"]
+
+
+class MedianPruner(Settings):
+    """Stops a trial whose best BLEU is below the median of the others at the same step."""
+
+    kind: Literal["median"]
+    startup_trials: Annotated[int, Field(ge=0)] = 4
+    """Finished trials before any is pruned."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps of a trial before it can be pruned."""
+
+
+class PercentilePruner(Settings):
+    """Stops a trial whose best BLEU is outside the best percentile at the same step."""
+
+    kind: Literal["percentile"]
+    percentile: Annotated[float, Field(gt=0, lt=100)] = 50.0
+    """Share of the trials, in percent, that goes on."""
+    startup_trials: Annotated[int, Field(ge=0)] = 4
+    """Finished trials before any is pruned."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps of a trial before it can be pruned."""
+
+
+class SuccessiveHalvingPruner(Settings):
+    """Asynchronous successive halving (Li et al. 2018)."""
+
+    kind: Literal["successive_halving"]
+    min_steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps of the first rung; the first validation when not given."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """One trial in this many goes on from each rung."""
+
+
+class HyperbandPruner(Settings):
+    """Several successive halvings that start at different rungs (Li et al. 2017)."""
+
+    kind: Literal["hyperband"]
+    min_steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps of the first rung; the first validation when not given."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """One trial in this many goes on from each rung."""
+
+
+class PatientPruner(Settings):
+    """The median rule, but only once a trial's own BLEU has stopped rising."""
+
+    kind: Literal["patient"]
+    patience: Annotated[int, Field(ge=0)] = 2
+    """Validations without improvement before the median rule is asked."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """BLEU that counts as an improvement."""
+    startup_trials: Annotated[int, Field(ge=0)] = 4
+    """Finished trials before any is pruned."""
+
+
+class ThresholdPruner(Settings):
+    """Stops a trial whose BLEU is below a fixed level."""
+
+    kind: Literal["threshold"]
+    lower: Annotated[float, Field(ge=0, le=100)]
+    """BLEU below which a trial is stopped."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps of a trial before it can be pruned."""
+
+
+Pruner = Annotated[
+    NoPruner
+    | MedianPruner
+    | PercentilePruner
+    | SuccessiveHalvingPruner
+    | HyperbandPruner
+    | PatientPruner
+    | ThresholdPruner,
+    Field(discriminator="kind"),
+]
+
+
+class Budget(Settings):
+    """When a study is over."""
+
+    trials: Annotated[int, Field(ge=1)] = 20
+    """Trials of the whole study: trained to their end, pruned or failed."""
+    hours: Annotated[float, Field(gt=0)] | None = None
+    """Hours of wall time of one call of ``search``; the trials that then run are paused."""
+
+
+class StudyConfig(Settings):
+    """A study file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    """Name of the study in Optuna and of its experiment in MLflow."""
+    space: FilePath
+    """File of the search space; a relative path starts at the folder of the study file."""
+    corpus: Corpus
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, strict=False)] = ("bleu",)
+    """What is optimised; the first decides which checkpoint of a trial is kept."""
+    constraints: dict[Limit, Annotated[float, Field(gt=0)]] = Field(default={})
+    """Upper limits that are checked before a trial trains; latency in milliseconds."""
+    fixed: dict[str, Any] = Field(default={})
+    """Settings by dotted path that differ from their defaults and are not searched."""
+    start_with: tuple[dict[str, Scalar], ...] = Field(default=(), strict=False)
+    """Configurations by dotted path that are tried first; what they leave out is sampled."""
+    start_with_base: bool = True
+    """Whether the paper's base model, brought into the space, is the very first trial."""
+    sampler: Sampler = TPESampler(kind="tpe")
+    pruner: Pruner = MedianPruner(kind="median")
+    budget: Budget = Budget()
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the sampler; the seed of a trial comes from it and from the trial's number."""
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_fit(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(objectives)) < len(objectives):
+            raise ValueError(f"the objectives {list(objectives)} repeat one. List each once.")
+        if objectives[0] != "bleu":
+            raise ValueError(
+                f"the first objective is {objectives[0]}, which no checkpoint can be chosen by. "
+                "Put bleu first."
+            )
+        return objectives
+
+    @model_validator(mode="after")
+    def _strategy_fits(self) -> "StudyConfig":
+        if len(self.objectives) > 1 and self.pruner.kind != "none":
+            if "pruner" in self.model_fields_set:
+                raise ValueError(
+                    f"pruner.kind = {self.pruner.kind} compares trials by one number, but "
+                    f"there are {len(self.objectives)} objectives. Use pruner: {{kind: none}}."
+                )
+            return self.model_copy(update={"pruner": NoPruner(kind="none")})
+        if len(self.objectives) > 1 and self.sampler.kind == "cmaes":
+            raise ValueError(
+                f"sampler.kind = cmaes serves one objective, not {len(self.objectives)}. Use tpe, "
+                "gp or nsgaii."
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study with its space, proved legal.
+
+    Attributes:
+        config: The study file.
+        space: The space file.
+    """
+
+    config: StudyConfig
+    space: Space
+
+    def trial_config(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
+        """The configuration of one trial: defaults, then what the study fixes, then the trial.
+
+        Args:
+            params: The searched settings by dotted path.
+            seed: Seed of the trial.
+        """
+        settings = unflatten({**self.config.fixed, **params})
+        return TrialConfig.model_validate(
+            {"corpus": self.config.corpus.model_dump(), "seed": seed, **settings}
+        )
+
+
+def default_settings() -> dict[str, Any]:
+    """The default of every setting by dotted path."""
+    defaults = {
+        group: TrialConfig.model_fields[group].get_default(call_default_factory=True)
+        for group in GROUPS
+    }
+    return flatten(TrialConfig.model_construct(**defaults))

@@ -1,0 +1,176 @@
+"""Token batches: padded tensors, endless and reproducible for training, in order for evaluation.
+
+Shapes: B sentences, S source subwords, T target subwords.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from automl_tf.data.encoded import EncodedSplit, Ragged
+from automl_tf.data.plans import Indices, Plan, plan_in_order, plan_shuffled
+from automl_tf.data.subwords import BOS, EOS, PAD
+
+
+class Batch(NamedTuple):
+    """Sentences side by side, padded with PAD at their ends.
+
+    A tuple, because Lightning rebuilds what it moves and cannot rebuild a frozen dataclass.
+
+    Attributes:
+        source_BS: Sources, each ending with EOS, int64.
+        target_in_BT: Targets, each starting with BOS: what the decoder reads, int64.
+        target_out_BT: Targets, each ending with EOS: what the decoder has to predict, int64.
+        num_tokens: Target tokens to predict, EOS counted, padding not.
+    """
+
+    source_BS: Tensor
+    target_in_BT: Tensor
+    target_out_BT: Tensor
+    num_tokens: int
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The batch on a device."""
+        return Batch(
+            _moved(self.source_BS, device),
+            _moved(self.target_in_BT, device),
+            _moved(self.target_out_BT, device),
+            self.num_tokens,
+        )
+
+
+class TrainingBatches:
+    """An endless iterator over the batches of epoch after epoch.
+
+    The batches of an epoch and their order follow from the seed and the epoch's number alone. With
+    several ranks, each takes its share of the same epoch and all take equally many batches; the
+    last of them start over at the epoch's first batches where the division leaves a rest.
+
+    Args:
+        split: The training split.
+        batch_tokens: Most tokens of a batch: sentences times its longest side with end symbol.
+        seed: Seed of the order.
+        rank: Number of this process, counted from 0.
+        world_size: How many processes train together.
+    """
+
+    def __init__(
+        self,
+        split: EncodedSplit,
+        batch_tokens: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        assert 0 <= rank < world_size, "a rank is one of the processes"
+        self._split = split
+        self._batch_tokens = batch_tokens
+        self._seed = seed
+        self._rank = rank
+        self._world_size = world_size
+        self._batches_done = 0
+        self._start_epoch(0)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of the present epoch for each rank; epochs differ by a few."""
+        return len(self._own)
+
+    @property
+    def epoch(self) -> int:
+        """Number of the present epoch, counted from 0."""
+        return self._epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._position == len(self._own):
+            self._start_epoch(self._epoch + 1)
+        indices = self._plan.batch(self._own[self._position])
+        self._position += 1
+        self._batches_done += 1
+        return make_batch(self._split, indices)
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches this iterator has handed out since the first epoch began.
+
+        Whoever fetches batches ahead has to save the number of those that were trained on instead.
+        """
+        return {"batches_done": self._batches_done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Goes on after so many batches, as if they had been handed out."""
+        self._batches_done = state["batches_done"]
+        self._start_epoch(0)
+        remaining = self._batches_done
+        while remaining > len(self._own):
+            remaining -= len(self._own)
+            self._start_epoch(self._epoch + 1)
+        self._position = remaining
+
+    def _start_epoch(self, epoch: int) -> None:
+        rng = np.random.default_rng([self._seed, epoch])
+        self._plan: Plan = plan_shuffled(self._split, self._batch_tokens, rng)
+        shuffled = rng.permutation(len(self._plan))
+        shares = -(-len(shuffled) // self._world_size)
+        self._own: Indices = np.resize(shuffled, shares * self._world_size)[
+            self._rank :: self._world_size
+        ]
+        self._epoch = epoch
+        self._position = 0
+
+
+def evaluation_batches(split: EncodedSplit, batch_tokens: int) -> list[tuple[Indices, Batch]]:
+    """All sentences once, in batches of like length.
+
+    Args:
+        split: The split.
+        batch_tokens: Most tokens of a batch: sentences times its longest side with end symbol.
+
+    Returns:
+        Batches with the indices of their sentences, the shortest first.
+    """
+    plan = plan_in_order(split, batch_tokens)
+    chosen = [plan.batch(number) for number in range(len(plan))]
+    return [(indices, make_batch(split, indices)) for indices in chosen]
+
+
+def make_batch(split: EncodedSplit, indices: Indices) -> Batch:
+    """The chosen sentences as padded tensors."""
+    source, target = split.source.take(indices), split.target.take(indices)
+    return Batch(
+        torch.from_numpy(_padded(source, last=EOS)),
+        torch.from_numpy(_padded(target, first=BOS)),
+        torch.from_numpy(_padded(target, last=EOS)),
+        num_tokens=len(target.ids) + len(target),
+    )
+
+
+def _padded(
+    ragged: Ragged, *, first: int | None = None, last: int | None = None
+) -> npt.NDArray[np.int64]:
+    """Sentences as rows, with one symbol more in front or behind."""
+    lengths = ragged.lengths
+    width = int(lengths.max()) + 1
+    rows = np.full((len(ragged), width), PAD, dtype=np.int64)
+    column = np.arange(width)
+    if first is not None:
+        rows[:, 0] = first
+        rows[(column > 0) & (column <= lengths[:, None])] = ragged.ids
+    else:
+        rows[column < lengths[:, None]] = ragged.ids
+    if last is not None:
+        rows[np.arange(len(ragged)), lengths] = last
+    return rows
+
+
+def _moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    if torch.device(device).type != "cuda":
+        return tensor.to(device)
+    # From pinned memory the copy runs beside the arithmetic.
+    return tensor.pin_memory().to(device, non_blocking=True)

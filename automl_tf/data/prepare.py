@@ -1,0 +1,156 @@
+"""From a configuration to encoded splits: built once for each corpus and data settings.
+
+What is built stands in the cache under a name made from the text of the corpus and the data
+settings, so that trials that differ elsewhere share it and a changed corpus never finds it.
+"""
+
+import dataclasses
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset
+
+from automl_tf.config.settings import DataConfig, TrialConfig
+from automl_tf.data.characters import normalize
+from automl_tf.data.corpora import ParallelCorpus, corpus_fingerprint, load_corpus
+from automl_tf.data.encoded import (
+    EncodedSplit,
+    EvaluationSplit,
+    encode,
+    known_outputs,
+    read_evaluation_split,
+    read_training_split,
+    write_split,
+)
+from automl_tf.data.entries import digest, ensure_entry
+from automl_tf.data.filters import FilterReport, filter_by_length, filter_by_text
+from automl_tf.data.vocabulary import Vocabulary
+from automl_tf.errors import UserError
+from automl_tf.model.size import VocabSizes
+
+# Raise it whenever the same corpus and settings would be prepared differently.
+_FORMAT = 1
+
+_REPORT = "filters.json"
+_TRAIN, _VALIDATION, _TEST = "train.arrow", "validation.arrow", "test.arrow"
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedData:
+    """Everything that a training run reads.
+
+    Attributes:
+        vocabulary: Subwords of both languages.
+        train: The filtered training split.
+        validation: The whole validation split.
+        report: What was left out of the training split.
+        fingerprint: SHA-256 of the text of the corpus.
+        folder: Where it stands in the cache.
+    """
+
+    vocabulary: Vocabulary
+    train: EncodedSplit
+    validation: EvaluationSplit
+    report: FilterReport
+    fingerprint: str
+    folder: Path
+
+    @property
+    def sizes(self) -> VocabSizes:
+        """What a model has to know of the vocabulary."""
+        return self.vocabulary.sizes
+
+    def load_test(self) -> EvaluationSplit | None:
+        """The whole test split, if the corpus has one."""
+        path = self.folder / _TEST
+        return read_evaluation_split(path) if path.exists() else None
+
+
+def prepare(config: TrialConfig, cache_dir: Path) -> PreparedData:
+    """The encoded splits of a configuration, from the cache where possible.
+
+    Safe when several processes ask for the same or for different splits at once.
+
+    Args:
+        config: Corpus and data settings; the rest does not matter.
+        cache_dir: Folder of everything that is written.
+
+    Raises:
+        UserError: If the corpus cannot be read, or if no training pair passes the filters.
+    """
+    fingerprint = corpus_fingerprint(config.corpus, cache_dir)
+    name = digest([_FORMAT, fingerprint, config.data.model_dump(mode="json")])
+    folder = cache_dir.absolute() / "prepared" / name
+
+    def build(empty: Path) -> None:
+        corpus = load_corpus(config.corpus, cache_dir)
+        if corpus.fingerprint != fingerprint:
+            raise UserError(
+                "The corpus changed while it was being prepared.",
+                "Run again when its files are complete.",
+            )
+        _build(corpus, config.data, empty)
+
+    ensure_entry(folder, build)
+    return _open(folder, fingerprint)
+
+
+@functools.lru_cache(maxsize=8)
+def _open(folder: Path, fingerprint: str) -> PreparedData:
+    report = FilterReport(**json.loads((folder / _REPORT).read_text()))
+    return PreparedData(
+        Vocabulary.load(folder),
+        read_training_split(folder / _TRAIN),
+        read_evaluation_split(folder / _VALIDATION),
+        report,
+        fingerprint,
+        folder,
+    )
+
+
+def _build(corpus: ParallelCorpus, data: DataConfig, folder: Path) -> None:
+    vocabulary, train, report = _training_split(corpus, data)
+    vocabulary.save(folder)
+    write_split(folder / _TRAIN, train)
+    for name, table in ((_VALIDATION, corpus.validation), (_TEST, corpus.test)):
+        if table is not None:
+            write_split(folder / name, _evaluation_split(table, vocabulary, data))
+    (folder / _REPORT).write_text(json.dumps(dataclasses.asdict(report)))
+
+
+def _training_split(
+    corpus: ParallelCorpus, data: DataConfig
+) -> tuple[Vocabulary, EncodedSplit, FilterReport]:
+    sources, targets = _normalized(corpus.train)
+    held_out = [_normalized(split) for split in (corpus.validation, corpus.test) if split]
+    kept, report = filter_by_text(sources, targets, held_out, deduplicate=data.deduplicate)
+    report.demand_some()
+    sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
+    vocabulary = Vocabulary.train(sources, targets, data)
+    source, target = encode(vocabulary.source, sources), encode(vocabulary.target, targets)
+    short, report = filter_by_length(source.lengths, target.lengths, data, report)
+    report.demand_some()
+    source, target = source.take(short), target.take(short)
+    vocabulary, new_ids = vocabulary.with_outputs_first(np.unique(target.ids))
+    if vocabulary.joint:
+        source = source.renumbered(new_ids)
+    return vocabulary, EncodedSplit(source, target.renumbered(new_ids)), report
+
+
+def _evaluation_split(table: Dataset, vocabulary: Vocabulary, data: DataConfig) -> EvaluationSplit:
+    source = encode(vocabulary.source, table["source"][:]).cut(data.max_length)
+    target = encode(vocabulary.target, table["target"][:]).cut(data.max_length)
+    return EvaluationSplit(
+        source,
+        known_outputs(target, vocabulary.target.num_outputs),
+        table["source"][:],
+        table["target"][:],
+    )
+
+
+def _normalized(split: Dataset) -> tuple[list[str], list[str]]:
+    sources, targets = split["source"][:], split["target"][:]
+    return [normalize(text) for text in sources], [normalize(text) for text in targets]

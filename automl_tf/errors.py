@@ -1,0 +1,52 @@
+"""The one family of errors that are the user's to mend."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a person's own files or settings the cause of an error stands.
+
+    Attributes:
+        path: The file, if there is one.
+        line: The line in that file, counted from one.
+        key: The dotted path of the setting, as in ``model.num_heads``.
+    """
+
+    path: Path | None = None
+    line: int | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.path is not None:
+            parts.append(f"{self.path}")
+        if self.line is not None:
+            parts.append(f"line {self.line}")
+        if self.key is not None:
+            parts.append(f"key {self.key}")
+        return ", ".join(parts)
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: the rule with its values, the remedy, the place.
+
+    The command line prints it as one message without a traceback and exits with code 2.
+
+    Args:
+        rule: What does not hold, with the values that break it.
+        remedy: What to do about it.
+        place: Where it stands.
+    """
+
+    def __init__(self, rule: str, remedy: str = "", place: Place | None = None) -> None:
+        self.rule = rule
+        self.remedy = remedy
+        self.place = place
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = " ".join(part for part in (self.rule, self.remedy) if part)
+        where = str(self.place) if self.place is not None else ""
+        return f"{text} ({where})" if where else text

@@ -1,0 +1,1 @@
+"""From an exported configuration to a shipped model: train, evaluate, translate."""

@@ -1,0 +1,1 @@
+"""How good translations are: BLEU and chrF. The only home of sacrebleu."""

@@ -1,0 +1,113 @@
+"""BLEU and chrF of detokenised text, as sacrebleu's own command computes them.
+
+Post (2018), "A Call for Clarity in Reporting BLEU Scores"; Popović (2015), "chrF".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
+# Languages that write no spaces between words: 13a would take a sentence for one word.
+UNSPACED = ("ja", "ko", "th", "lo", "km", "my", "bo", "dz")
+
+
+def bleu_tokenizer(target_lang: str) -> str:
+    """The name of sacrebleu's tokenizer for a target language."""
+    language = target_lang.lower().replace("_", "-").split("-")[0]
+    if language == "zh":
+        return "zh"
+    return "char" if language in UNSPACED else "13a"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one set of translations, between 0 and 100, higher is better.
+
+    Attributes:
+        bleu: Corpus BLEU.
+        chrf: Corpus chrF2.
+    """
+
+    bleu: float
+    chrf: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores with what it takes to compare and to reproduce them.
+
+    Attributes:
+        scores: BLEU and chrF.
+        bleu_interval: Half width of the 95 % confidence interval of BLEU.
+        chrf_interval: Half width of the 95 % confidence interval of chrF.
+        bleu_signature: sacrebleu's signature of the BLEU.
+        chrf_signature: sacrebleu's signature of the chrF.
+        num_sentences: Sentences scored.
+    """
+
+    scores: Scores
+    bleu_interval: float
+    chrf_interval: float
+    bleu_signature: str
+    chrf_signature: str
+    num_sentences: int
+
+
+class Scorer:
+    """Scores translations of one split; the references are read once.
+
+    Args:
+        references: One reference a sentence, detokenised.
+        target_lang: Language code of the references.
+    """
+
+    def __init__(self, references: Sequence[str], target_lang: str) -> None:
+        assert references, "a split without sentences is refused when the corpus is read"
+        self._references = [list(references)]
+        self._tokenizer = bleu_tokenizer(target_lang)
+
+    @cached_property
+    def _bleu(self) -> BLEU:
+        return BLEU(tokenize=self._tokenizer, references=self._references)
+
+    @cached_property
+    def _chrf(self) -> CHRF:
+        return CHRF(references=self._references)
+
+    def score(self, hypotheses: Sequence[str]) -> Scores:
+        """BLEU and chrF of one hypothesis a reference, in the references' order."""
+        hypotheses = list(hypotheses)
+        return Scores(
+            bleu=self._bleu.corpus_score(hypotheses, None).score,
+            chrf=self._chrf.corpus_score(hypotheses, None).score,
+        )
+
+    def evaluate(self, hypotheses: Sequence[str], resamples: int = 1000) -> Evaluation:
+        """Scores with bootstrap confidence intervals (Koehn 2004) and signatures.
+
+        Args:
+            hypotheses: One hypothesis a reference.
+            resamples: Bootstrap samples.
+        """
+        hypotheses = list(hypotheses)
+        # sacrebleu leaves the interval out of a score that has no variation to draw from.
+        bleu_metric = BLEU(tokenize=self._tokenizer)
+        chrf_metric = CHRF()
+        bleu = bleu_metric.corpus_score(hypotheses, self._references, n_bootstrap=resamples)
+        chrf = chrf_metric.corpus_score(hypotheses, self._references, n_bootstrap=resamples)
+        return Evaluation(
+            scores=self.score(hypotheses),
+            bleu_interval=float(bleu._ci),  # noqa: SLF001 - its only public form is rounded text
+            chrf_interval=float(chrf._ci),  # noqa: SLF001
+            bleu_signature=str(bleu_metric.get_signature()),
+            chrf_signature=str(chrf_metric.get_signature()),
+            num_sentences=len(hypotheses),
+        )
+
+    def sentence_bleu(self, hypothesis: str, index: int) -> float:
+        """BLEU of one sentence, smoothed, against the reference of that index."""
+        metric = BLEU(tokenize=self._tokenizer, effective_order=True)
+        return float(metric.sentence_score(hypothesis, [self._references[0][index]]).score)

@@ -1,0 +1,93 @@
+"""What workers tell while they search: one JSON object a line."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A worker took up a trial.
+
+    Attributes:
+        trial: Its number.
+        params: The searched settings by dotted path.
+        num_parameters: Size of its model.
+        max_steps: Optimizer steps until it ends.
+        resumed: Whether it goes on from a checkpoint.
+    """
+
+    trial: int
+    params: dict[str, Any]
+    num_parameters: int
+    max_steps: int
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """A trial has gone some steps on; loss in nats a token."""
+
+    trial: int
+    step: int
+    loss: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class TrialValidated:
+    """A trial was validated."""
+
+    trial: int
+    step: int
+    bleu: float
+    chrf: float
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial is complete, pruned, failed, or waiting to go on.
+
+    Attributes:
+        trial: Its number.
+        state: ``complete``, ``pruned``, ``failed`` or ``waiting``.
+        bleu: Its best validation BLEU, if it had any.
+        reason: Why it ended before its time.
+        seconds: Seconds of training, all sessions.
+    """
+
+    trial: int
+    state: str
+    bleu: float | None
+    reason: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the person should know."""
+
+    text: str
+
+
+Event = TrialStarted | TrialProgress | TrialValidated | TrialEnded | Notice
+
+_KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (TrialStarted, TrialProgress, TrialValidated, TrialEnded, Notice)
+}
+
+
+def encode(event: Event) -> str:
+    """One line of JSON."""
+    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)})
+
+
+def decode(line: str) -> Event | None:
+    """The event of a line; None if the line is something else, such as a library's print."""
+    try:
+        fields = json.loads(line)
+        return _KINDS[fields.pop("event")](**fields)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

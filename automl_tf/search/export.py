@@ -1,0 +1,111 @@
+"""The chosen trial as a training configuration that needs no Optuna."""
+
+import importlib.metadata
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from automl_tf.config.writing import to_yaml
+from automl_tf.search.leaderboard import leaderboard
+from automl_tf.search.pick import pick
+from automl_tf.search.record import (
+    BEST_STEP,
+    NUM_PARAMETERS,
+    RUN_ID,
+    SEED,
+    read_definition,
+    validations,
+)
+from automl_tf.search.strategy import trial_seed
+from automl_tf.search.trial import STATE_NAMES
+
+PACKAGES = ("automl-tf", "torch", "lightning", "optuna", "tokenizers", "sacrebleu", "datasets")
+
+
+def export(study: optuna.Study, rule: str = "best", number: int | None = None) -> str:
+    """A commented YAML of one trial: every setting, where it came from, what it scored.
+
+    Args:
+        study: The study.
+        rule: Which trial, see ``pick``.
+        number: The trial's number, instead of the rule.
+
+    Raises:
+        UserError: If no trial fits.
+    """
+    trial = pick(study, rule, number)
+    definition = read_definition(study)
+    seed = trial.user_attrs.get(SEED, trial_seed(definition.config.seed, trial.number))
+    config = definition.study.trial_config(trial.params, seed)
+    return to_yaml(
+        config,
+        notes=_notes(study, trial),
+        header=_header(study, trial),
+        extra={"provenance": _provenance(study, trial)},
+    )
+
+
+def _notes(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
+    """Where each value came from."""
+    definition = read_definition(study)
+    notes = dict.fromkeys(definition.config.fixed, "fixed by the study")
+    for name in trial.params:
+        notes[name] = f"searched: {definition.space.domains[name]}"
+    notes["seed"] = f"of trial {trial.number}: its training can be repeated"
+    return notes
+
+
+def _header(study: optuna.Study, trial: FrozenTrial) -> str:
+    best = max((scores["bleu"] for scores in validations(trial).values()), default=None)
+    scored = "not validated" if best is None else f"best validation BLEU {best:.2f}"
+    return (
+        f"Trial {trial.number} of the study {study.study_name}: {scored}, "
+        f"{STATE_NAMES[trial.state]}.\n"
+        "Settings without a comment have their default.\n"
+        f"Train with it: automl-tf train FILE"
+    )
+
+
+def _provenance(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+    definition = read_definition(study)
+    board = leaderboard(study)
+    told = validations(trial)
+    provenance = {
+        "study": study.study_name,
+        "trial": trial.number,
+        "state": STATE_NAMES[trial.state],
+        "objectives": dict(zip(definition.config.objectives, trial.values or [], strict=False)),
+        "best_step": trial.user_attrs.get(BEST_STEP),
+        "validation": {
+            step: {name: round(score, 4) for name, score in scores.items()}
+            for step, scores in told.items()
+        },
+        "num_parameters": trial.user_attrs.get(NUM_PARAMETERS),
+        "study_seed": definition.config.seed,
+        "corpus_fingerprint": definition.fingerprint,
+        "mlflow_run_id": trial.user_attrs.get(RUN_ID),
+        "mlflow_tracking_uri": board.mlflow["tracking_uri"],
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "git_commit": _git_commit(),
+    }
+    return {name: value for name, value in provenance.items() if value is not None}
+
+
+def _git_commit() -> str | None:
+    """The commit of the program, if it runs from a checkout."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is found where the person has it
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,185 @@
+"""What a study has found so far, read from the storage alone."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from automl_tf.search.record import (
+    BEST_STEP,
+    INFEASIBLE,
+    NUM_PARAMETERS,
+    REASON,
+    RUN_ID,
+    SECONDS,
+    TRACKING,
+    read_definition,
+    validations,
+)
+from automl_tf.search.trial import STATE_NAMES
+
+LEAST_FOR_IMPORTANCE = 8
+"""Finished trials below which an importance would be read off noise."""
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial of a study.
+
+    Attributes:
+        number: Its number, from zero.
+        state: ``complete``, ``pruned``, ``failed``, ``running`` or ``waiting``.
+        params: The searched settings by dotted path.
+        values: A value for each objective, if the trial is complete.
+        intermediate: Validation BLEU by optimizer step.
+        reason: Why it ended before its time, or waits.
+        num_parameters: Size of its model, if it got so far.
+        seconds: Seconds of training.
+        mlflow_run_id: Its run in MLflow, once there is one.
+        best_step: Step of the weights it kept.
+        was_trained: Whether it was within the constraints.
+    """
+
+    number: int
+    state: str
+    params: dict[str, Any]
+    values: list[float] | None
+    intermediate: dict[int, float]
+    reason: str | None
+    num_parameters: int | None
+    seconds: float
+    mlflow_run_id: str | None
+    best_step: int | None
+    was_trained: bool
+
+    @property
+    def best_bleu(self) -> float | None:
+        """The best validation BLEU so far."""
+        return max(self.intermediate.values(), default=None)
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A study and its trials.
+
+    Attributes:
+        study: Name of the study.
+        objectives: Name and direction of each objective.
+        trials: All trials in the order of their numbers.
+        best: Numbers of the best trial, or of the Pareto front where objectives are several.
+        importances: Share of the objective's variance that each setting explains, most first;
+            empty while the trials are too few.
+        mlflow: Tracking URI, experiment and run of the study.
+    """
+
+    study: str
+    objectives: list[tuple[str, str]]
+    trials: list[TrialRow]
+    best: list[int]
+    importances: dict[str, float]
+    mlflow: dict[str, str | None]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many trials are in each state."""
+        found = Counter(trial.state for trial in self.trials)
+        return {state: found.get(state, 0) for state in STATE_NAMES.values()}
+
+    def ranked(self) -> list[TrialRow]:
+        """The trials, best validation BLEU first, those without one last."""
+        return sorted(
+            self.trials,
+            key=lambda trial: (trial.state != "complete", -(trial.best_bleu or -1.0)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable form of ``show --json``."""
+        return {
+            "study": self.study,
+            "objectives": [
+                {"name": name, "direction": direction} for name, direction in self.objectives
+            ],
+            "counts": self.counts,
+            "trials": [_row_json(trial) for trial in self.trials],
+            "best": self.best,
+            "importances": self.importances,
+            "mlflow": self.mlflow,
+        }
+
+
+def leaderboard(study: optuna.Study) -> Leaderboard:
+    """Reads a study."""
+    config = read_definition(study).config
+    trials = study.get_trials(deepcopy=False)
+    directions = [direction.name.lower() for direction in study.directions]
+    tracking = study.user_attrs.get(TRACKING, {})
+    return Leaderboard(
+        study=study.study_name,
+        objectives=list(zip(config.objectives, directions, strict=True)),
+        trials=[_row(trial) for trial in trials],
+        best=_best(study, trials),
+        importances=_importances(study, trials),
+        mlflow={
+            "tracking_uri": tracking.get("tracking_uri"),
+            "experiment": study.study_name,
+            "run_id": tracking.get("run_id"),
+        },
+    )
+
+
+def _row(trial: FrozenTrial) -> TrialRow:
+    attributes = trial.user_attrs
+    return TrialRow(
+        number=trial.number,
+        state=STATE_NAMES[trial.state],
+        params={**trial.system_attrs.get("fixed_params", {}), **trial.params},
+        values=list(trial.values) if trial.state == TrialState.COMPLETE else None,
+        intermediate={step: scores["bleu"] for step, scores in validations(trial).items()},
+        reason=attributes.get(REASON),
+        num_parameters=attributes.get(NUM_PARAMETERS),
+        seconds=attributes.get(SECONDS, 0.0),
+        mlflow_run_id=attributes.get(RUN_ID),
+        best_step=attributes.get(BEST_STEP),
+        was_trained=not attributes.get(INFEASIBLE, False),
+    )
+
+
+def _row_json(trial: TrialRow) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "params": trial.params,
+        "values": trial.values,
+        "intermediate": {str(step): bleu for step, bleu in trial.intermediate.items()},
+        "reason": trial.reason,
+        "num_parameters": trial.num_parameters,
+        "seconds": round(trial.seconds, 3),
+        "mlflow_run_id": trial.mlflow_run_id,
+        "best_step": trial.best_step,
+    }
+
+
+def _best(study: optuna.Study, trials: list[FrozenTrial]) -> list[int]:
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        return []
+    return sorted(trial.number for trial in study.best_trials)
+
+
+def _importances(study: optuna.Study, trials: list[FrozenTrial]) -> dict[str, float]:
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if len(complete) < LEAST_FOR_IMPORTANCE:
+        return {}
+    try:
+        return dict(
+            optuna.importance.get_param_importances(
+                study, target=lambda trial: trial.values[0], evaluator=_evaluator()
+            )
+        )
+    except (ValueError, RuntimeError):  # all values equal, or a setting that never varied
+        return {}
+
+
+def _evaluator() -> optuna.importance.FanovaImportanceEvaluator:
+    return optuna.importance.FanovaImportanceEvaluator(seed=1)

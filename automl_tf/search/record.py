@@ -1,0 +1,120 @@
+"""What the storage knows of a study and its trials beside Optuna's own fields.
+
+One owner for the names of attributes, so that writers and readers agree.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+from pydantic import TypeAdapter
+
+from automl_tf.config.space import Domain, Space
+from automl_tf.config.study import Study, StudyConfig
+from automl_tf.errors import Place, UserError
+
+DEFINITION = "definition"
+TRACKING = "mlflow"
+PAUSE_AT = "pause_at"
+
+REASON = "reason"
+VALIDATIONS = "validations"
+NUM_PARAMETERS = "num_parameters"
+SEED = "seed"
+SECONDS = "seconds"
+RUN_ID = "mlflow_run_id"
+WORKER = "worker"
+SESSIONS = "sessions"
+INFEASIBLE = "infeasible"
+BEST_STEP = "best_step"
+LOST = "lost"
+
+REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
+"""Parts of a definition that cannot change while a study lives: trials would not compare."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a study is, as the storage keeps it.
+
+    Attributes:
+        config: The study file.
+        space: The space file.
+        fingerprint: Content hash of the corpus.
+    """
+
+    config: StudyConfig
+    space: Space
+    fingerprint: str
+
+    @property
+    def study(self) -> Study:
+        """The study and its space."""
+        return Study(self.config, self.space)
+
+    def to_json(self) -> dict[str, Any]:
+        """The definition in plain values."""
+        domains = {
+            name: domain.model_dump(mode="json") for name, domain in self.space.domains.items()
+        }
+        return {
+            **self.config.model_dump(mode="json", exclude={"space"}),
+            "space": domains,
+            "space_file": str(self.config.space),
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Definition":
+        """The definition that ``to_json`` wrote."""
+        settings = {**data, "space": data["space_file"]}
+        config = StudyConfig.model_validate(
+            {name: settings[name] for name in StudyConfig.model_fields if name in settings}
+        )
+        adapter: TypeAdapter[Domain] = TypeAdapter(Domain)
+        domains = {name: adapter.validate_python(body) for name, body in data["space"].items()}
+        return cls(config, Space(domains), data["fingerprint"])
+
+
+def read_definition(study: optuna.Study) -> Definition:
+    """The definition of a study in the storage."""
+    return Definition.from_json(study.user_attrs[DEFINITION])
+
+
+def check_same(study: optuna.Study, definition: Definition) -> None:
+    """Refuses to go on with a study under another definition.
+
+    Raises:
+        UserError: With the first difference between what was and what is asked for.
+    """
+    before, now = study.user_attrs[DEFINITION], json.loads(json.dumps(definition.to_json()))
+    for part in REFUSED:
+        if before[part] != now[part]:
+            name, old, new = _first_difference(part, before[part], now[part])
+            raise UserError(
+                f"The study {study.study_name} exists with another {part}: {name} was "
+                f"{_short(old)} and is now {_short(new)}.",
+                "Undo the change, or give the study another name.",
+                Place(key=part),
+            )
+
+
+def validations(trial: FrozenTrial) -> dict[int, dict[str, float]]:
+    """The scores of each validation of a trial by optimizer step."""
+    return {int(step): scores for step, scores in trial.user_attrs.get(VALIDATIONS, {}).items()}
+
+
+def _first_difference(name: str, old: Any, new: Any) -> tuple[str, Any, Any]:  # noqa: ANN401
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            if old.get(key) != new.get(key):
+                return _first_difference(f"{name}.{key}", old.get(key), new.get(key))
+    return name, old, new
+
+
+def _short(value: Any) -> str:  # noqa: ANN401
+    text = "absent" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - one line of a terminal

@@ -1,0 +1,81 @@
+"""What MLflow is told of a trial."""
+
+import optuna
+
+from automl_tf.config.settings import TrialConfig, given_settings
+from automl_tf.config.writing import to_yaml
+from automl_tf.data.prepare import PreparedData
+from automl_tf.search.record import NUM_PARAMETERS
+from automl_tf.tracking.operations import RunState
+from automl_tf.tracking.study import StudyRun
+from automl_tf.training.samples import Samples
+from automl_tf.training.watching import Validation
+
+DELIVERY_SECONDS = 10
+"""Longest wait for MLflow at a trial's end; what is left is delivered later."""
+
+RUN_STATES = {
+    "complete": RunState.COMPLETE,
+    "pruned": RunState.PRUNED,
+    "failed": RunState.FAILED,
+    "waiting": RunState.PAUSED,
+}
+
+
+class TrialStory:
+    """Tells MLflow of one trial, from its configuration to its end.
+
+    Args:
+        trial: The trial.
+        config: What it trains.
+        tracking: The run of its study.
+    """
+
+    def __init__(self, trial: optuna.Trial, config: TrialConfig, tracking: StudyRun) -> None:
+        self._number = trial.number
+        self._config = config
+        self._best: float | None = None
+        self._samples: Samples | None = None
+        self._run = tracking.trial(
+            trial.number,
+            run_name(trial.number, config, None),
+            given_settings(config),
+            {"seed": str(config.seed)},
+        )
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the trial's run, once MLflow has given one."""
+        return self._run.run_id
+
+    def begin(self, data: PreparedData, num_parameters: int) -> None:
+        """The configuration, its size and the corpus."""
+        self._samples = Samples(data, self._config.corpus.target_lang)
+        self._run.log_text(to_yaml(self._config), "config.yaml")
+        self._run.log_metrics(0, {NUM_PARAMETERS: float(num_parameters)})
+        self._run.set_tags({"corpus": data.fingerprint})
+
+    def validated(self, validation: Validation) -> None:
+        """The training curve so far, the scores and some translations."""
+        assert self._samples is not None, "a trial begins before it is validated"
+        self._best = max(self._best or 0.0, validation.scores.bleu)
+        self._run.log_curve([(point.step, point.metrics()) for point in validation.curve])
+        metrics = {**validation.metrics(), "best_bleu": self._best}
+        self._run.log_metrics(validation.step, metrics)
+        self._run.log_samples(validation.step, self._samples.rows(validation))
+
+    def attach(self, path: str, text: str) -> None:
+        """A text file beside the run."""
+        self._run.log_text(text, path)
+
+    def end(self, state: str, reason: str | None) -> None:
+        """The state and why, and a name that says it."""
+        self._run.rename(run_name(self._number, self._config, self._best))
+        self._run.finish(RUN_STATES[state], reason or "")
+        self._run.flush(DELIVERY_SECONDS)
+
+
+def run_name(number: int, config: TrialConfig, bleu: float | None) -> str:
+    """A name that a person can tell trials apart by, as in ``trial 7 · d256 h4 3+3 · 31.4``."""
+    score = "" if bleu is None else f" · {bleu:.1f}"
+    return f"trial {number} · {config.model.shape}{score}"

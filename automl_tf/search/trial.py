@@ -1,0 +1,257 @@
+"""One trial: from proposed parameters to a value, a pruning or a failure with its reason."""
+
+import gc
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import torch
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from automl_tf.config.settings import TrialConfig
+from automl_tf.config.study import StudyConfig
+from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.data.subwords import BOS, EOS, PAD
+from automl_tf.decoding.latency import median_latency_ms
+from automl_tf.errors import UserError
+from automl_tf.model.size import num_parameters
+from automl_tf.search.events import (
+    Event,
+    TrialProgress,
+    TrialStarted,
+    TrialValidated,
+)
+from automl_tf.search.record import (
+    BEST_STEP,
+    INFEASIBLE,
+    NUM_PARAMETERS,
+    REASON,
+    RUN_ID,
+    SECONDS,
+    SEED,
+    VALIDATIONS,
+    Definition,
+)
+from automl_tf.search.story import TrialStory
+from automl_tf.search.strategy import pruning_reason, trial_seed
+from automl_tf.tracking.study import StudyRun
+from automl_tf.training.fit import LAST_CHECKPOINT, fit
+from automl_tf.training.module import build_model
+from automl_tf.training.watching import (
+    CurvePoint,
+    Decision,
+    FitResult,
+    Outcome,
+    Pause,
+    Validation,
+)
+
+STATE_NAMES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+"""States as ``show --json`` spells them."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every trial of a worker needs.
+
+    Attributes:
+        storage: Where Optuna keeps it.
+        study: The Optuna study.
+        definition: What the study is.
+        home: The home directory.
+        tracking: The study's run in MLflow.
+        tell: Where events go.
+        should_pause: Whether the worker is to save its trial and leave.
+    """
+
+    storage: RDBStorage
+    study: optuna.Study
+    definition: Definition
+    home: Path
+    tracking: StudyRun
+    tell: Callable[[Event], None]
+    should_pause: Pause
+
+    @property
+    def config(self) -> StudyConfig:
+        """The study file."""
+        return self.definition.config
+
+    def directory(self, number: int) -> Path:
+        """Where a trial keeps its checkpoints."""
+        return trial_directory(self.home, self.config.name, number)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended: the state and, if it is complete, a value an objective."""
+
+    state: TrialState
+    values: tuple[float, ...] = ()
+    reason: str | None = None
+
+
+def trial_directory(home: Path, study_name: str, number: int) -> Path:
+    """The directory of a trial's checkpoints."""
+    return home / "studies" / study_name / f"trial-{number:04d}"
+
+
+def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
+    """Trains a proposed configuration; whatever goes wrong becomes a reason.
+
+    Args:
+        trial: A claimed trial with its parameters.
+        bench: What the worker has.
+    """
+    config = bench.definition.study.trial_config(
+        trial.params, trial_seed(bench.config.seed, trial.number)
+    )
+    story = TrialStory(trial, config, bench.tracking)
+    try:
+        ending = _Run(trial, config, story, bench).to_its_end()
+    except UserError as error:
+        ending = Ending(TrialState.FAIL, reason=str(error))
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        # Torch has no error of its own for the CPU's memory.
+        ending = Ending(TrialState.FAIL, reason=_failure(error))
+        story.attach("error.txt", traceback.format_exc())
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    except Exception as error:  # noqa: BLE001 - one trial's failure must not end the study
+        ending = Ending(TrialState.FAIL, reason=_failure(error))
+        story.attach("error.txt", traceback.format_exc())
+    trial.set_user_attr(REASON, ending.reason)
+    story.end(STATE_NAMES[ending.state], ending.reason)
+    trial.set_user_attr(RUN_ID, story.run_id)
+    return ending
+
+
+def _failure(error: BaseException) -> str:
+    text = str(error).strip().split("\n")[0]
+    is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text
+    return f"{'out of memory' if is_memory else type(error).__name__}: {text}"
+
+
+class _Run:
+    """The steps of one trial, in their order."""
+
+    def __init__(
+        self, trial: optuna.Trial, config: TrialConfig, story: TrialStory, bench: Bench
+    ) -> None:
+        self._trial = trial
+        self._config = config
+        self._story = story
+        self._bench = bench
+        self._reason: str | None = None
+        self._latency: float | None = None
+
+    def to_its_end(self) -> Ending:
+        data = prepare(self._config, self._bench.home / "cache")
+        self._measure(data)
+        limit = self._exceeded_limit()
+        if limit is not None:
+            self._trial.set_user_attr(INFEASIBLE, True)  # noqa: FBT003 - the attribute's value
+            return Ending(TrialState.PRUNED, reason=limit)
+        directory = self._bench.directory(self._trial.number)
+        self._announce(resumed=(directory / LAST_CHECKPOINT).exists())
+        self._story.begin(data, self._size)
+        result = fit(
+            self._config, data, directory, self._observe, self._progress, self._bench.should_pause
+        )
+        self._trial.set_user_attr(SECONDS, result.seconds)
+        self._trial.set_user_attr(BEST_STEP, result.best_step)
+        if result.outcome is not Outcome.PAUSED:
+            (directory / LAST_CHECKPOINT).unlink(missing_ok=True)
+        return self._ending(result)
+
+    def _measure(self, data: PreparedData) -> None:
+        size = num_parameters(
+            self._config.model, data.vocabulary.sizes, self._config.data.max_length + 1
+        )
+        self._trial.set_user_attr(NUM_PARAMETERS, size)
+        self._trial.set_user_attr(SEED, self._config.seed)
+        self._size = size
+        needed = (*self._bench.config.objectives, *self._bench.config.constraints)
+        if "latency" in needed:
+            model = build_model(self._config, data)
+            self._latency = median_latency_ms(
+                model, data.validation.sources(), bos=BOS, eos=EOS, pad=PAD
+            )
+            self._trial.set_user_attr("latency", self._latency)
+
+    def _exceeded_limit(self) -> str | None:
+        """The first constraint that the model breaks, in words."""
+        costs = {"num_parameters": self._size, "latency": self._latency}
+        for name, limit in self._bench.config.constraints.items():
+            cost = costs[name]
+            assert cost is not None
+            self._trial.set_constraint(name, cost - limit)
+            if cost > limit:
+                return f"not trained: {name} = {cost:,.6g} is above the limit of {limit:,.6g}"
+        return None
+
+    def _announce(self, *, resumed: bool) -> None:
+        self._bench.tell(
+            TrialStarted(
+                trial=self._trial.number,
+                params=dict(self._trial.params),
+                num_parameters=self._size,
+                max_steps=self._config.training.max_steps,
+                resumed=resumed,
+            )
+        )
+
+    def _progress(self, point: CurvePoint) -> None:
+        self._bench.tell(
+            TrialProgress(self._trial.number, point.step, point.loss, point.tokens_per_second)
+        )
+
+    def _observe(self, validation: Validation) -> Decision:
+        trial, scores, step = self._trial, validation.scores, validation.step
+        told = trial.user_attrs.get(VALIDATIONS, {})
+        now = {"bleu": scores.bleu, "chrf": scores.chrf, "loss": validation.loss}
+        trial.set_user_attr(VALIDATIONS, {**told, str(step): now})
+        trial.set_user_attr(SECONDS, validation.seconds)
+        self._bench.tell(TrialValidated(trial.number, step, scores.bleu, scores.chrf))
+        self._story.validated(validation)
+        if len(self._bench.config.objectives) > 1:
+            return Decision.CONTINUE
+        trial.report(scores.bleu, step)
+        if step >= self._config.training.max_steps or not trial.should_prune():
+            return Decision.CONTINUE
+        trials = self._bench.study.get_trials(deepcopy=False)
+        self._reason = pruning_reason(self._bench.config.pruner, trials, trial.number, step)
+        return Decision.STOP
+
+    def _ending(self, result: FitResult) -> Ending:
+        match result.outcome:
+            case Outcome.STOPPED:
+                return Ending(TrialState.PRUNED, reason=self._reason)
+            case Outcome.PAUSED:
+                return Ending(TrialState.WAITING, reason=f"paused at step {result.step}")
+            case Outcome.DIVERGED:
+                return Ending(
+                    TrialState.FAIL,
+                    reason=f"diverged: loss or gradient is not finite by step {result.step}",
+                )
+        if result.best is None:
+            return Ending(TrialState.FAIL, reason="no validation BLEU")
+        reached = {
+            "bleu": result.best.bleu,
+            "chrf": result.best.chrf,
+            "num_parameters": float(self._size),
+            "latency": self._latency,
+            "train_hours": result.seconds / 3600,
+        }
+        values = tuple(reached[name] for name in self._bench.config.objectives)
+        return Ending(TrialState.COMPLETE, values=values)  # type: ignore[arg-type]

@@ -1,0 +1,127 @@
+"""A worker: claims one trial after another until the study's budget is spent."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from automl_tf.search.events import Notice, TrialEnded
+from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
+from automl_tf.search.record import INFEASIBLE, SECONDS, WORKER, validations
+from automl_tf.search.storage import HEARTBEAT_SECONDS, claiming
+from automl_tf.search.strategy import build_sampler, distribution, grid
+from automl_tf.search.trial import STATE_NAMES, Bench, Ending, run_trial
+
+MOST_INFEASIBLE_IN_A_ROW = 200
+
+
+def work(bench: Bench) -> None:
+    """Runs trials until the budget is spent or the worker is asked to leave.
+
+    Args:
+        bench: The study and what its trials need.
+    """
+    while not bench.should_pause():
+        trial = claim(bench)
+        if trial is None:
+            return
+        with _heartbeat(bench.storage, trial):
+            ending = run_trial(trial, bench)
+            _tell(bench, trial, ending)
+
+
+def claim(bench: Bench) -> optuna.Trial | None:
+    """The next trial with its parameters: one that waits, or a new one within the budget."""
+    study, config = bench.study, bench.config
+    with claiming(bench.storage, config.name, bench.home):
+        for number in return_lost_trials(bench.storage, study):
+            bench.tell(Notice(f"trial {number} goes back to the queue: its worker is gone"))
+        trials = study.get_trials(deepcopy=False)
+        if not _may_claim(bench, trials):
+            return None
+        study.sampler = build_sampler(
+            config.sampler, bench.definition.space, config.seed, len(trials)
+        )
+        trial = study.ask(
+            {name: distribution(domain) for name, domain in bench.definition.space.domains.items()}
+        )
+        trial.set_user_attr(WORKER, this_worker())
+        bench.storage.record_heartbeat(trial._trial_id)  # noqa: SLF001
+    return trial
+
+
+def _may_claim(bench: Bench, trials: list[FrozenTrial]) -> bool:
+    """Whether the budget holds one more trial."""
+    counted = [trial for trial in trials if not trial.user_attrs.get(INFEASIBLE)]
+    started = sum(trial.state != TrialState.WAITING for trial in counted)
+    waiting = len(counted) - started
+    if started >= bench.config.budget.trials:
+        return False
+    if waiting:
+        return True
+    if bench.config.sampler.kind == "grid":
+        return len(trials) < _grid_size(bench)
+    if _all_infeasible(trials):
+        bench.tell(
+            Notice(
+                f"the last {MOST_INFEASIBLE_IN_A_ROW} proposals broke a constraint: the search "
+                "ends here. Loosen the constraints or shrink the space."
+            )
+        )
+        return False
+    return True
+
+
+def _grid_size(bench: Bench) -> int:
+    size = 1
+    for values in grid(bench.definition.space).values():
+        size *= len(values)
+    return size
+
+
+def _all_infeasible(trials: list[FrozenTrial]) -> bool:
+    last = trials[-MOST_INFEASIBLE_IN_A_ROW:]
+    return len(last) == MOST_INFEASIBLE_IN_A_ROW and all(
+        trial.user_attrs.get(INFEASIBLE) for trial in last
+    )
+
+
+def _tell(bench: Bench, trial: optuna.Trial, ending: Ending) -> None:
+    if ending.state == TrialState.WAITING:
+        pause_trial(bench.storage, trial._trial_id)  # noqa: SLF001
+    else:
+        values = list(ending.values) if ending.state == TrialState.COMPLETE else None
+        bench.study.tell(trial, values, state=ending.state)
+    told = validations(bench.study.trials[trial.number]).values()
+    bench.tell(
+        TrialEnded(
+            trial=trial.number,
+            state=STATE_NAMES[ending.state],
+            bleu=max((scores["bleu"] for scores in told), default=None),
+            reason=ending.reason,
+            seconds=trial.user_attrs.get(SECONDS, 0.0),
+        )
+    )
+
+
+@contextlib.contextmanager
+def _heartbeat(storage: RDBStorage, trial: optuna.Trial) -> Iterator[None]:
+    """Says regularly that the trial's worker lives."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(HEARTBEAT_SECONDS):
+            # A database that is away for a while is not the end of a trial.
+            with contextlib.suppress(Exception):
+                storage.record_heartbeat(trial._trial_id)  # noqa: SLF001
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

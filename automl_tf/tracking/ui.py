@@ -1,0 +1,184 @@
+"""MLflow's own page on a home's runs, in the foreground until the person has seen enough."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import urlopen
+
+from automl_tf.errors import Place, UserError
+from automl_tf.tracking.client import connect
+from automl_tf.tracking.home import is_server
+
+LONGEST_START_SECONDS = 120.0
+_POLL_SECONDS = 0.2
+_LONGEST_STOP_SECONDS = 10.0
+_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  (compared with, not listened on)
+
+# Without jobs and with one worker, the server is 2 processes instead of 15.
+_SERVER_ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the page is served.
+
+    Attributes:
+        host: Interface to listen on; only this machine can reach the loopback one.
+        port: Port to listen on.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 5000
+
+    @property
+    def url(self) -> str:
+        """The address for a browser on this machine."""
+        host = "127.0.0.1" if self.host in _ANY_ADDRESS else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def serve(
+    home: Path,
+    tracking_uri: str,
+    address: Address,
+    study: str | None,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serves MLflow's page until Ctrl-C; a tracking server has one already and is pointed at.
+
+    Args:
+        home: The home directory, which also takes the server's log.
+        tracking_uri: Where the runs are.
+        address: Where to listen.
+        study: The study to open on; all of them when not given.
+        on_ready: Called with the address for a browser, once it answers.
+
+    Raises:
+        UserError: If the port is taken, or the server does not start or ends by itself.
+    """
+    if is_server(tracking_uri):
+        on_ready(_without_credentials(tracking_uri) + _page(tracking_uri, study))
+        return
+    log = home.absolute() / "mlflow-ui.log"
+    try:
+        with _terminable(), _server(home, tracking_uri, address, log) as server:
+            _wait_until_it_answers(server, address, log)
+            on_ready(address.url + _page(tracking_uri, study))
+            server.wait()
+            raise _ended(log)
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _server(
+    home: Path, tracking_uri: str, address: Address, log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    _require_free(address)
+    home.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+    command += ["--host", address.host, "--port", str(address.port)]
+    command += ["--artifacts-destination", str(home.absolute() / "mlartifacts")]
+    # Every user of the machine can read a command line, but not an environment.
+    environment = {**os.environ, **_SERVER_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": tracking_uri}
+    with log.open("wb") as output:
+        server = subprocess.Popen(  # noqa: S603  (no shell, and nothing of others' making)
+            command,
+            cwd=home,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )
+    try:
+        yield server
+    finally:
+        _stop(server)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(_LONGEST_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _require_free(address: Address) -> None:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError as error:
+            raise UserError(
+                f"Port {address.port} of {address.host} cannot be used: {error.strerror}.",
+                f"Choose another one: --port {address.port + 1}",
+            ) from error
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], address: Address, log: Path) -> None:
+    deadline = time.monotonic() + LONGEST_START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise _ended(log)
+        try:
+            with urlopen(f"{address.url}/health", timeout=_POLL_SECONDS * 10):  # noqa: S310
+                return
+        except OSError:
+            time.sleep(_POLL_SECONDS)
+    raise UserError(
+        f"MLflow's page did not answer within {LONGEST_START_SECONDS:.0f} seconds.",
+        "Its log tells why.",
+        Place(log),
+    )
+
+
+def _ended(log: Path) -> UserError:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    last = lines[-1] if lines else "it said nothing"
+    return UserError(f"MLflow's server ended: {last}", "Its log tells more.", Place(log))
+
+
+def _page(tracking_uri: str, study: str | None) -> str:
+    """The part of the page's address that leads to a study's runs."""
+    if study is None:
+        return ""
+    try:
+        experiment = connect(tracking_uri).get_experiment_by_name(study)
+    except Exception:  # noqa: BLE001  (the page itself will say what is wrong)
+        return ""
+    return "" if experiment is None else f"/#/experiments/{experiment.experiment_id}/runs"
+
+
+def _without_credentials(tracking_uri: str) -> str:
+    parts = urlsplit(tracking_uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Treats the request to terminate as Ctrl-C, so that the server does not outlive its parent."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

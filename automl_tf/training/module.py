@@ -1,0 +1,180 @@
+"""The LightningModule: a Transformer, its loss, its optimizer and its validation.
+
+Shapes: B sentences, S source subwords, T target subwords, D width, V subwords of the output.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning as L  # noqa: N812 - as Lightning's own documentation does
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from automl_tf.config.settings import TrialConfig
+from automl_tf.data.batches import Batch, TrainingBatches, evaluation_batches
+from automl_tf.data.prepare import PreparedData
+from automl_tf.data.subwords import BOS, EOS, PAD
+from automl_tf.decoding.translate import decode
+from automl_tf.model.loss import Loss, label_smoothed_cross_entropy
+from automl_tf.model.transformer import Transformer
+from automl_tf.scoring.scores import Scorer, Scores
+from automl_tf.training.optimizer import MasterAdamW
+from automl_tf.training.schedule import learning_rate_factor
+
+GREEDY = 1
+
+
+class TranslationModule(L.LightningModule):
+    """Trains a Transformer on token batches and validates it by BLEU.
+
+    The weights are drawn from torch's global random state: seed it first.
+
+    Args:
+        config: Every setting of the training.
+        data: The prepared corpus.
+    """
+
+    def __init__(self, config: TrialConfig, data: PreparedData) -> None:
+        super().__init__()
+        self.config = config
+        self.data = data
+        self.model = build_model(config, data)
+        self.batches_done = 0
+        self.skips_validation = False
+        self.hypotheses: tuple[str, ...] = ()
+        self.scores = Scores(0.0, 0.0)
+        self.loss = float("nan")
+        self._scorer = Scorer(data.validation.target_text, config.corpus.target_lang)
+        self._losses: list[tuple[Tensor, int]] = []
+
+    @property
+    def master_optimizer(self) -> MasterAdamW:
+        """The optimizer that holds the fp32 weights."""
+        optimizer = self.trainer.optimizers[0]
+        assert isinstance(optimizer, MasterAdamW)
+        return optimizer
+
+    def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
+        """Label-smoothed cross entropy over the batch's real target tokens."""
+        return self._cross_entropy(batch, self.config.training.label_smoothing).smoothed
+
+    def validation_step(self, batch: Batch, _batch_index: int) -> None:
+        """Collects the cross entropy of a batch of the validation split."""
+        if not self.skips_validation:
+            loss = self._cross_entropy(batch, smoothing=0.0).nll
+            self._losses.append((loss, batch.num_tokens))
+
+    def on_validation_epoch_end(self) -> None:
+        """Translates the validation split greedily and scores it."""
+        if self.skips_validation:
+            return
+        tokens = sum(count for _, count in self._losses)
+        self.loss = sum(float(loss) * count for loss, count in self._losses) / tokens
+        self._losses.clear()
+        self.translate_validation()
+        self.log("val_bleu", self.scores.bleu)
+
+    def translate_validation(self) -> None:
+        """Sets ``hypotheses`` and ``scores`` to what the present weights reach."""
+        decoded = decode(
+            self.model,
+            self.data.validation.sources(),
+            bos=BOS,
+            eos=EOS,
+            pad=PAD,
+            beam_size=GREEDY,
+            length_penalty=0.0,
+        )
+        target = self.data.vocabulary.target
+        self.hypotheses = tuple(target.decode_batch([list(best.tokens) for best in decoded]))
+        self.scores = self._scorer.score(self.hypotheses)
+
+    def _cross_entropy(self, batch: Batch, smoothing: float) -> Loss:
+        hidden_BTD = self.model(batch.source_BS, batch.target_in_BT)
+        return label_smoothed_cross_entropy(
+            hidden_BTD, self.model.output_weight_VD, batch.target_out_BT, smoothing, pad_id=PAD
+        )
+
+    def train_dataloader(self) -> "Stream":
+        """The batches that are still to come."""
+        training = self.config.training
+        batches = TrainingBatches(self.data.train, training.batch_tokens, self.config.seed)
+        return Stream(batches, self.batches_done)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The validation split in batches of like length."""
+        batches = evaluation_batches(self.data.validation, self.config.training.batch_tokens)
+        # Lightning would take a plain list for several loaders.
+        return DataLoader([batch for _, batch in batches], batch_size=None)  # type: ignore[arg-type]
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, _dataloader_index: int
+    ) -> Batch:
+        """Moves a batch's tensors."""
+        return batch.to(device)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW under the schedule of the configuration."""
+        training = self.config.training
+        optimizer = MasterAdamW(
+            self.model.parameters(),
+            lr=training.learning_rate,
+            beta2=training.beta2,
+            weight_decay=training.weight_decay,
+            clip_norm=training.clip_norm,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda steps_done: learning_rate_factor(steps_done + 1, training)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Leaves the gradients alone: the next step forgets them anyway."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the position in the data and the random state."""
+        checkpoint["position"] = {
+            "batches_done": self.batches_done,
+            "random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the position in the data; the random state waits until training starts."""
+        self.batches_done = checkpoint["position"]["batches_done"]
+        self._saved_random = checkpoint["position"]
+
+    def on_train_start(self) -> None:
+        """Restores the random state once nothing else draws from it."""
+        saved = getattr(self, "_saved_random", None)
+        if saved is not None:
+            torch.set_rng_state(saved["random"].cpu())
+            torch.cuda.set_rng_state_all([state.cpu() for state in saved["cuda_random"]])
+
+
+class Stream:
+    """An endless iterable of batches from a position on.
+
+    It hides the batches' own state from Lightning, which fetches one batch ahead and would save a
+    position one too far.
+    """
+
+    def __init__(self, batches: TrainingBatches, batches_done: int) -> None:
+        self._batches = batches
+        self._batches.load_state_dict({"batches_done": batches_done})
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._batches)
+
+
+def build_model(config: TrialConfig, data: PreparedData) -> Transformer:
+    """A model with fresh weights for the corpus's vocabulary."""
+    # One position more than the longest sentence has subwords: its end.
+    return Transformer(
+        config.model, data.vocabulary.sizes, max_length=config.data.max_length + 1, pad_id=PAD
+    )
