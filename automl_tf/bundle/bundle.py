@@ -78,7 +78,7 @@ class Bundle:
         encoded = self.vocabulary.source.encode_batch([sentences[index] for index in kept])
         best = decode(
             self.model,
-            [ids[: self.config.data.max_length] for ids in encoded],
+            [[*ids[: self.config.data.max_length], EOS] for ids in encoded],
             bos=BOS,
             eos=EOS,
             pad=PAD,

@@ -1,6 +1,7 @@
 """The commands ``studies``, ``show``, ``report`` and ``ui``."""
 
 import json
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,6 +82,9 @@ def ui(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
     ] = True,
+    name: Annotated[
+        str | None, typer.Option("--study", help="The study to open on; all of them by default.")
+    ] = None,
     tracking: Tracking = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
@@ -88,16 +92,16 @@ def ui(
 
     Example: `automl-tf ui --port 5001`
     """
-    from automl_tf.tracking.ui import serve
+    from automl_tf.tracking.home import default_tracking_uri
+    from automl_tf.tracking.ui import Address, serve
 
-    serve(
-        home.absolute(),
-        tracking,
-        host=host,
-        port=port,
-        open_browser=browser,
-        announce=lambda url: typer.echo(f"MLflow UI: {url}   (Ctrl-C stops it)"),
-    )
+    def ready(url: str) -> None:
+        typer.echo(f"MLflow UI: {url}   (Ctrl-C stops it)")
+        if browser:
+            webbrowser.open(url)
+
+    uri = tracking or default_tracking_uri(home)
+    serve(home.absolute(), uri, Address(host, port), name, ready)
 
 
 def opened_storage(storage: str | None, home: Path) -> "optuna.storages.RDBStorage":

@@ -88,13 +88,15 @@ def train(
     Example: `automl-tf train best.yaml -o model --set training.max_steps=20000`
     """
     silence_libraries()
-    from automl_tf.cli.training_display import TrainingDisplay
     from automl_tf.config.files import read_export
+
+    # A mistake in the file is told before the heavy libraries are loaded.
+    read = read_export(best, overrides or [])
+    from automl_tf.cli.training_display import TrainingDisplay
     from automl_tf.release.train import Watching, study_name
     from automl_tf.release.train import train as train_export
     from automl_tf.training.watching import Outcome
 
-    read = read_export(best, overrides or [])
     directory = output or home / "bundles" / study_name(read)
     asked = threading.Event()
 

@@ -60,13 +60,15 @@ def search(
     Example: `automl-tf search studies/quickstart.yaml`
     """
     silence_libraries()
-    from automl_tf.cli.display import choose_display
     from automl_tf.config.files import read_study
+
+    words = [*(overrides or []), *_budget_words(trials, hours)]
+    # A mistake in the files is told before the heavy libraries are loaded.
+    read = read_study(study, words)
+    from automl_tf.cli.display import choose_display
     from automl_tf.search import run
     from automl_tf.search.leaderboard import leaderboard
 
-    words = [*(overrides or []), *_budget_words(trials, hours)]
-    read = read_study(study, words)
     places = _places(home, storage, tracking)
     opened = run.open_search(read, places)
     size = workers or run.default_workers()

@@ -58,6 +58,7 @@ def _trials_table(board: Leaderboard) -> Table:
     table = Table(box=None, pad_edge=False)
     columns = ["trial", "state", *(name for name, _ in board.objectives), "BLEU by step"]
     settings = sorted({name for trial in board.trials for name in trial.params})
+    highest = max((trial.best_bleu or 0.0 for trial in board.trials), default=0.0)
     for name in columns:
         table.add_column(name, justify="left" if name in ("state", "BLEU by step") else "right")
     for name in settings:
@@ -65,11 +66,13 @@ def _trials_table(board: Leaderboard) -> Table:
     for name in ("parameters", "seconds", "reason"):
         table.add_column(name, justify="left" if name == "reason" else "right")
     for trial in board.ranked():
-        table.add_row(*_cells(trial, board, settings))
+        table.add_row(*_cells(trial, board, settings, highest))
     return table
 
 
-def _cells(trial: TrialRow, board: Leaderboard, settings: Sequence[str]) -> list[str | Text]:
+def _cells(
+    trial: TrialRow, board: Leaderboard, settings: Sequence[str], highest: float
+) -> list[str | Text]:
     mark = "*" if trial.number in board.best else ""
     best = "" if trial.best_bleu is None else f"({trial.best_bleu:.2f})"
     blank = [best, *[""] * (len(board.objectives) - 1)]
@@ -78,7 +81,7 @@ def _cells(trial: TrialRow, board: Leaderboard, settings: Sequence[str]) -> list
         f"{mark}{trial.number}",
         Text(trial.state, style=STYLES[trial.state]),
         *values,
-        sparkline(list(trial.intermediate.values())),
+        sparkline(list(trial.intermediate.values()), highest),
         *(_value(trial.params.get(name, "")) for name in settings),
         "" if trial.num_parameters is None else f"{trial.num_parameters:,}",
         f"{trial.seconds:.0f}",
@@ -86,9 +89,9 @@ def _cells(trial: TrialRow, board: Leaderboard, settings: Sequence[str]) -> list
     ]
 
 
-def sparkline(values: Sequence[float], highest: float | None = None) -> str:
-    """The values as a row of bars, from zero to the highest."""
-    top = highest or max(values, default=0.0) or 1.0
+def sparkline(values: Sequence[float], highest: float) -> str:
+    """The values as a row of bars, from zero to the highest of all rows."""
+    top = highest or 1.0
     return "".join(SPARKS[min(len(SPARKS) - 1, int(value / top * len(SPARKS)))] for value in values)
 
 

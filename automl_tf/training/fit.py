@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import lightning as L  # noqa: N812 - as Lightning's own documentation does
+import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from safetensors.torch import load_file

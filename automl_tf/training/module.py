@@ -6,7 +6,7 @@ Shapes: B sentences, S source subwords, T target subwords, D width, V subwords o
 from collections.abc import Iterator
 from typing import Any
 
-import lightning as L  # noqa: N812 - as Lightning's own documentation does
+import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor

@@ -1,0 +1,100 @@
+"""The front door: order, batches, limits, modes."""
+
+import pytest
+import torch
+
+from automl_tf.config.settings import ModelConfig
+from automl_tf.decoding import translate
+from automl_tf.decoding.translate import MAX_EXTRA, batches_by_length, decode, evaluating
+from automl_tf.model.size import VocabSizes
+from automl_tf.model.transformer import Transformer
+
+PAD, BOS, EOS = 0, 1, 2
+SYMBOLS = {"bos": BOS, "eos": EOS, "pad": PAD}
+BEAMS = (1, 3)
+
+
+def _model(**settings):
+    torch.manual_seed(1)
+    config = ModelConfig(d_model=16, num_heads=2, d_ff=24, tie_embeddings=False, **settings)
+    model = Transformer(config, VocabSizes(40, 40, joint=True, outputs=30), 10, PAD).double()
+    with torch.no_grad():
+        model.output_weight_VD.mul_(3.0)
+    return model
+
+
+def _sources():
+    generator = torch.Generator().manual_seed(3)
+    lengths = torch.randint(0, 12, (20,), generator=generator).tolist()
+    return [[*torch.randint(4, 40, (n,), generator=generator).tolist(), EOS] for n in lengths]
+
+
+def _assert_same(actual, expected):
+    assert [found.tokens for found in actual] == [found.tokens for found in expected]
+    scores = [found.score for found in expected]
+    assert [found.score for found in actual] == pytest.approx(scores, rel=1e-5)
+
+
+@pytest.mark.parametrize("beam_size", BEAMS)
+def test_a_sentence_does_not_depend_on_the_others(beam_size, monkeypatch):
+    model, sources = _model(), _sources()
+    options = {**SYMBOLS, "beam_size": beam_size, "length_penalty": 1.0}
+    together = decode(model, sources, **options)
+    alone = [decode(model, [source], **options)[0] for source in sources]
+    _assert_same(together, alone)
+    _assert_same(decode(model, sources[::-1], **options)[::-1], together)
+    monkeypatch.setattr(translate, "BATCH_TOKENS", 30)
+    _assert_same(decode(model, sources, **options), together)
+
+
+@pytest.mark.parametrize("beam_size", BEAMS)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_is_left_as_it_was(beam_size, training):
+    model = _model(dropout=0.5).train(training)
+    first = decode(model, _sources(), **SYMBOLS, beam_size=beam_size)
+    assert model.training is training
+    assert decode(model, _sources(), **SYMBOLS, beam_size=beam_size) == first
+    model(torch.tensor([[5, EOS]]), torch.tensor([[BOS]])).sum().backward()
+
+
+def test_the_mode_is_restored_after_an_error():
+    model = _model()
+    with pytest.raises(ZeroDivisionError), evaluating(model):
+        raise ZeroDivisionError
+    assert model.training
+
+
+@pytest.mark.parametrize("beam_size", BEAMS)
+def test_empty_input(beam_size):
+    model = _model()
+    assert decode(model, [], **SYMBOLS, beam_size=beam_size) == []
+    for sources in ([[EOS]], [[]], [[], [5, 6, EOS], [EOS]]):
+        decoded = decode(model, sources, **SYMBOLS, beam_size=beam_size)
+        assert len(decoded) == len(sources)
+        assert all(found.score > -torch.inf for found in decoded)
+
+
+@pytest.mark.parametrize("beam_size", BEAMS)
+def test_no_translation_is_longer_than_its_limit(beam_size):
+    model, sources = _model(), _sources()
+    for source, found in zip(
+        sources, decode(model, sources, **SYMBOLS, beam_size=beam_size), strict=True
+    ):
+        assert len(found.tokens) <= 2 * len(source) + MAX_EXTRA
+
+
+@pytest.mark.parametrize("beam_size", BEAMS)
+def test_learned_positions_bound_both_sides(beam_size):
+    model = _model(positions="learned")
+    sources = [[*range(4, 34), EOS], [5, EOS]]
+    decoded = decode(model, sources, **SYMBOLS, beam_size=beam_size)
+    assert all(len(found.tokens) < model.length_limit for found in decoded)
+
+
+def test_batches_hold_each_sentence_once_and_keep_to_their_size():
+    sources = [*_sources(), [5] * 50, []]
+    batches = list(batches_by_length(sources, batch_tokens=40))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(sources)))
+    for batch in batches:
+        lengths = [len(sources[index]) for index in batch]
+        assert len(batch) == 1 or len(batch) * max(lengths) <= 40
