@@ -8,8 +8,11 @@ from automl_tf.tracking.home import Destination, RunKey, redacted
 from automl_tf.tracking.journal import Journal, written_keys
 from automl_tf.tracking.operations import Operation
 
+SHORTEST_PAUSE_SECONDS = 2.0
+"""Between the first two attempts while the server is away; each pause is twice the one before."""
+
 LONGEST_PAUSE_SECONDS = 30.0
-"""Between two attempts while the server is away."""
+"""Between two attempts while the server is away for long."""
 
 _logger = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ class Courier:
         self._changed = threading.Condition()
         self._due = set(written_keys(destination.outbox))
         self._outcome = Outcome()
-        self._failed_rounds = 0
+        self._pause = 0.0
         self._rounds_begun = 0
         self._rounds_done = 0
         self._hurry = False
@@ -95,20 +98,20 @@ class Courier:
 
     def _wait_for_work(self) -> bool:
         """Waits until something is to be delivered; False if the thread shall end."""
-        pause = min(2.0**self._failed_rounds, LONGEST_PAUSE_SECONDS)
-        is_away = self._failed_rounds > 0
+        is_away = self._outcome.problem is not None
         with self._changed:
             self._changed.wait_for(
                 lambda: self._closed or self._hurry or (bool(self._due) and not is_away),
-                timeout=pause if is_away else None,
+                timeout=self._pause if is_away else None,
             )
             return not self._closed
 
     def _note(self, outcome: Outcome) -> None:
-        if bool(outcome.problem) != bool(self._failed_rounds):
+        if bool(outcome.problem) != bool(self._outcome.problem):
             self._say(outcome)
         with self._changed:
-            self._failed_rounds = self._failed_rounds + 1 if outcome.problem else 0
+            longer = max(SHORTEST_PAUSE_SECONDS, min(2 * self._pause, LONGEST_PAUSE_SECONDS))
+            self._pause = longer if outcome.problem else 0.0
             self._outcome = outcome
             self._due.update(outcome.left)
             self._rounds_done += 1
@@ -124,4 +127,4 @@ class Courier:
                 outcome.problem,
             )
         else:
-            _logger.warning("MLflow at %s has everything again.", server)
+            _logger.info("MLflow at %s has everything again.", server)

@@ -7,6 +7,7 @@ takes the place of what was there.
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -44,7 +45,7 @@ def now() -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operation:
+class Operation(ABC):
     """One thing to tell MLflow about a run.
 
     Attributes:
@@ -53,9 +54,9 @@ class Operation:
 
     time: int = field(default_factory=now)
 
+    @abstractmethod
     def send(self, client: mlflow.MlflowClient, run_id: str) -> None:
         """Tells it; raises what the client raises."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

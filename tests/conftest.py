@@ -1,0 +1,85 @@
+"""What many tests need: a small corpus, its preparation, and configurations that train in seconds."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from automl_tf.config.settings import TrialConfig
+from automl_tf.data.prepare import PreparedData, prepare
+
+WORDS = "eins zwei drei vier sechs sieben acht neun zehn elf zwölf hundert tausend".split()
+
+
+def write_reversal(folder: Path, *, pairs: int = 1000, held_out: int = 40) -> dict:
+    """Files of a language pair whose translation is the sentence backwards."""
+    rng = random.Random(1)
+    sentences: dict[str, None] = {}
+    while len(sentences) < pairs + 2 * held_out:
+        length = rng.randint(2, 6)
+        sentences[" ".join(rng.choice(WORDS) for _ in range(length))] = None
+    lines = list(sentences)
+    cuts = {"train": lines[: -2 * held_out], "validation": lines[-2 * held_out : -held_out]}
+    cuts["test"] = lines[-held_out:]
+    corpus: dict = {"kind": "files", "source_lang": "de", "target_lang": "en"}
+    for split, chosen in cuts.items():
+        source, target = folder / f"{split}.de", folder / f"{split}.en"
+        source.write_text("".join(f"{line}\n" for line in chosen), encoding="utf-8")
+        backwards = (" ".join(reversed(line.split())) for line in chosen)
+        target.write_text("".join(f"{line}\n" for line in backwards), encoding="utf-8")
+        corpus[split] = {"source": str(source), "target": str(target)}
+    return corpus
+
+
+@pytest.fixture(scope="session")
+def reversal(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """A corpus of files, as a study file would give it."""
+    return write_reversal(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache directory that all tests share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def small_config(corpus: dict, **changes: object) -> TrialConfig:
+    """A model of a few thousand parameters that trains for some steps.
+
+    Args:
+        corpus: The corpus.
+        changes: Settings by dotted path with ``__`` for the dot.
+    """
+    groups: dict[str, dict[str, object]] = {
+        "model": {
+            "d_model": 32,
+            "num_heads": 2,
+            "d_ff": 64,
+            "encoder_layers": 1,
+            "decoder_layers": 1,
+        },
+        "training": {
+            "max_steps": 12,
+            "validate_every": 4,
+            "warmup_steps": 4,
+            "batch_tokens": 256,
+            "learning_rate": 5e-3,
+        },
+        "data": {"vocab_size": 200, "max_length": 32},
+    }
+    for name, value in changes.items():
+        group, setting = name.split("__")
+        groups[group][setting] = value
+    return TrialConfig.model_validate({"corpus": corpus, "seed": 7, **groups})
+
+
+@pytest.fixture
+def config(reversal: dict) -> TrialConfig:
+    """The small configuration as it is."""
+    return small_config(reversal)
+
+
+@pytest.fixture
+def data(config: TrialConfig, cache: Path) -> PreparedData:
+    """The reversal corpus, prepared."""
+    return prepare(config, cache)

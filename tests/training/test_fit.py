@@ -1,0 +1,232 @@
+"""Training as a whole: learning, stopping, pausing, resuming, averaging, diverging."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from automl_tf.config.settings import TrialConfig
+from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.model.transformer import Transformer
+from automl_tf.scoring.scores import Scorer
+from automl_tf.training.fit import BEST_WEIGHTS, LAST_CHECKPOINT, fit, load_best
+from automl_tf.training.module import TranslationModule, build_model
+from automl_tf.training.watching import Decision, Outcome, Validation
+from tests.conftest import small_config
+
+
+class Recorder:
+    """An observer that keeps what it is told and stops after so many validations."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.told: list[Validation] = []
+        self._stop_after = stop_after
+
+    def __call__(self, validation: Validation) -> Decision:
+        self.told.append(validation)
+        stops = len(self.told) == self._stop_after
+        return Decision.STOP if stops else Decision.CONTINUE
+
+    @property
+    def steps(self) -> list[int]:
+        return [validation.step for validation in self.told]
+
+
+def pause_after(questions: int):
+    """A pause that is asked for at the so-manyth question."""
+    asked = iter(range(1, 10_000))
+    return lambda: next(asked) >= questions
+
+
+def curve(recorder: Recorder) -> list[tuple[int, float, float]]:
+    return [
+        (point.step, point.loss, point.grad_norm)
+        for validation in recorder.told
+        for point in validation.curve
+    ]
+
+
+@pytest.mark.slow
+def test_learns_to_reverse(reversal: dict, cache: Path, tmp_path: Path) -> None:
+    config = small_config(
+        reversal, training__max_steps=800, training__validate_every=200, model__d_model=64
+    )
+    data = prepare(config, cache)
+    recorder = Recorder()
+    result = fit(config, data, tmp_path, recorder)
+    losses = [validation.loss for validation in recorder.told]
+    assert losses == sorted(losses, reverse=True)
+    assert result.best is not None
+    assert result.best.bleu > 60
+
+
+def test_validates_at_interval_and_at_the_end(reversal: dict, cache: Path, tmp_path: Path) -> None:
+    config = small_config(reversal, training__max_steps=10)
+    recorder = Recorder()
+    result = fit(config, prepare(config, cache), tmp_path, recorder)
+    assert recorder.steps == [4, 8, 10]
+    assert result.outcome is Outcome.FINISHED
+    assert result.step == 10
+
+
+def test_accumulation_counts_optimizer_steps(reversal: dict, cache: Path, tmp_path: Path) -> None:
+    config = small_config(reversal, training__accumulate=3, training__max_steps=6)
+    recorder = Recorder()
+    result = fit(config, prepare(config, cache), tmp_path, recorder)
+    assert recorder.steps == [4, 6]
+    assert result.step == 6
+
+
+def test_scores_are_those_of_the_hypotheses(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    fit(config, data, tmp_path, recorder)
+    scorer = Scorer(data.validation.target_text, "en")
+    for validation in recorder.told:
+        assert validation.scores == scorer.score(validation.hypotheses)
+
+
+def test_observer_stops(config: TrialConfig, data: PreparedData, tmp_path: Path) -> None:
+    recorder = Recorder(stop_after=2)
+    result = fit(config, data, tmp_path, recorder)
+    assert result.outcome is Outcome.STOPPED
+    assert recorder.steps == [4, 8]
+    assert result.step == 8
+
+
+def test_keeps_the_weights_of_the_best_bleu(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    result = fit(config, data, tmp_path, recorder)
+    best = max(recorder.told, key=lambda validation: validation.scores.bleu)
+    assert result.best == best.scores
+    assert result.best_step == best.step
+    assert [validation.step for validation in recorder.told if validation.is_best][-1] == best.step
+    module = TranslationModule(config, data)
+    module.model.load_state_dict(load_best(tmp_path))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("question", [1, 3, 4, 6, 8])
+def test_resumed_equals_uninterrupted(
+    reversal: dict, cache: Path, tmp_path: Path, precision: str, question: int
+) -> None:
+    config = small_config(reversal, training__precision=precision, model__dropout=0.3)
+    data = prepare(config, cache)
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    expected = fit(config, data, tmp_path / "whole", whole)
+    paused = fit(config, data, tmp_path / "parts", first, should_pause=pause_after(question))
+    assert paused.outcome is Outcome.PAUSED
+    assert 0 < paused.step < 12
+    result = fit(config, data, tmp_path / "parts", second)
+    assert first.steps + second.steps == whole.steps
+    assert curve(first) + curve(second) == curve(whole)
+    for told, other in zip(first.told + second.told, whole.told, strict=True):
+        assert told.scores == other.scores
+        assert told.loss == other.loss
+        assert told.hypotheses == other.hypotheses
+    assert (result.best, result.best_step) == (expected.best, expected.best_step)
+    for name, weight in load_file(tmp_path / "whole" / BEST_WEIGHTS).items():
+        assert torch.equal(weight, load_file(tmp_path / "parts" / BEST_WEIGHTS)[name])
+
+
+def test_resumes_with_accumulation(reversal: dict, cache: Path, tmp_path: Path) -> None:
+    config = small_config(reversal, training__accumulate=2, model__dropout=0.3)
+    data = prepare(config, cache)
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    fit(config, data, tmp_path / "whole", whole)
+    fit(config, data, tmp_path / "parts", first, should_pause=pause_after(5))
+    fit(config, data, tmp_path / "parts", second)
+    assert curve(first) + curve(second) == curve(whole)
+
+
+def test_resumes_from_a_death_between_validations(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    """What was done since the last validation is done again, with the same result."""
+
+    class Death(BaseException):
+        pass
+
+    def die(point: object) -> None:
+        if point.step == 6:
+            raise Death
+
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    fit(config, data, tmp_path / "whole", whole)
+    with pytest.raises(Death):
+        fit(config, data, tmp_path / "parts", first, progress=die)
+    fit(config, data, tmp_path / "parts", second)
+    assert first.steps == [4]
+    assert second.steps == [8, 12]
+    assert [told.scores for told in first.told + second.told] == [t.scores for t in whole.told]
+
+
+def test_same_seed_same_curve(config: TrialConfig, data: PreparedData, tmp_path: Path) -> None:
+    one, two = Recorder(), Recorder()
+    fit(config, data, tmp_path / "one", one)
+    torch.rand(3)  # whatever happened before in the process does not matter
+    fit(config, data, tmp_path / "two", two)
+    assert curve(one) == curve(two)
+
+
+def test_diverges_with_a_reason(
+    config: TrialConfig, data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def infinite(*arguments: object) -> Transformer:
+        model = build_model(*arguments)
+        nn.init.constant_(model.target_embedding.weight, math.inf)
+        return model
+
+    monkeypatch.setattr("automl_tf.training.module.build_model", infinite)
+    recorder = Recorder()
+    result = fit(config, data, tmp_path, recorder)
+    assert result.outcome is Outcome.DIVERGED
+    assert result.best is None
+    assert recorder.told == []
+
+
+def test_stops_early_without_progress(reversal: dict, cache: Path, tmp_path: Path) -> None:
+    config = small_config(
+        reversal,
+        training__learning_rate=1e-9,
+        training__patience=2,
+        training__max_steps=60,
+        training__validate_every=2,
+        training__warmup_steps=1,
+    )
+    recorder = Recorder()
+    result = fit(config, prepare(config, cache), tmp_path, recorder)
+    assert recorder.steps == [2, 4, 6]
+    assert result.outcome is Outcome.FINISHED
+
+
+def test_averages_the_last_weights(reversal: dict, cache: Path, tmp_path: Path) -> None:
+    config = small_config(reversal, training__average_checkpoints=2)
+    seen: dict[int, dict[str, torch.Tensor]] = {}
+
+    def keep(validation: Validation) -> Decision:
+        seen[validation.step] = load_file(tmp_path / f"step-{validation.step:07d}.safetensors")
+        return Decision.CONTINUE
+
+    data = prepare(config, cache)
+    result = fit(config, data, tmp_path, keep)
+    expected = {name: (seen[8][name] + seen[12][name]) / 2 for name in seen[12]}
+    module = TranslationModule(config, data)
+    module.model.load_state_dict(expected)
+    module.model.bfloat16()
+    assert not list(tmp_path.glob("step-*"))
+    if result.best_step == 12:
+        found = load_best(tmp_path)
+        kept = [all(torch.equal(found[n], w[n]) for n in found) for w in (expected, seen[12])]
+        assert any(kept)
+
+
+def test_checkpoint_holds_no_code(config: TrialConfig, data: PreparedData, tmp_path: Path) -> None:
+    fit(config, data, tmp_path, Recorder())
+    torch.load(tmp_path / LAST_CHECKPOINT, weights_only=True)
