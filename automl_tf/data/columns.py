@@ -7,7 +7,7 @@ from typing import Any
 
 from datasets import Dataset, Features, Value
 
-from automl_tf.config.reading import nearest
+from automl_tf.config.checking import nearest
 from automl_tf.errors import Place, UserError
 
 _LINE_BREAKS = re.compile(r"[\r\n]+")

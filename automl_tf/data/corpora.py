@@ -14,6 +14,7 @@ from automl_tf.data import synthetic
 from automl_tf.data.columns import TableColumns, sentences
 from automl_tf.data.hub import read_hub
 from automl_tf.data.lines import read_aligned
+from automl_tf.data.splits import SPLITS, Splits, stored_splits
 from automl_tf.data.stamps import Stamps, recall, remember
 from automl_tf.data.tables import read_table
 from automl_tf.errors import Place, UserError
@@ -55,7 +56,7 @@ def load_corpus(config: Corpus, cache_dir: Path) -> ParallelCorpus:
     cache_dir.mkdir(parents=True, exist_ok=True)
     stamps = Stamps.of(config)
     splits = _reader(config)(cache_dir)
-    for name in ("train", "validation", "test"):
+    for name in SPLITS:
         _demand_text(splits[name], name)
     fingerprint = _fingerprint(splits)
     remember(stamps, config, fingerprint, cache_dir)
@@ -91,7 +92,7 @@ def read_pair(files: SplitFiles) -> tuple[list[str], list[str]]:
     return split["source"][:], split["target"][:]
 
 
-def _reader(config: Corpus) -> Callable[[Path], dict[str, Dataset | None]]:
+def _reader(config: Corpus) -> Callable[[Path], Splits]:
     match config:
         case SyntheticCorpus():
             return partial(_read_synthetic, config)
@@ -101,8 +102,13 @@ def _reader(config: Corpus) -> Callable[[Path], dict[str, Dataset | None]]:
             return partial(read_hub, config, _columns(config))
 
 
-def _read_synthetic(config: SyntheticCorpus, cache_dir: Path) -> dict[str, Dataset | None]:
-    del cache_dir  # The grammar needs none.
+def _read_synthetic(config: SyntheticCorpus, cache_dir: Path) -> Splits:
+    # The grammar takes some seconds for a large corpus, and a search asks again and again.
+    entry = cache_dir / "synthetic" / Stamps.of(config).name
+    return stored_splits(entry, partial(_generate, config))
+
+
+def _generate(config: SyntheticCorpus) -> Splits:
     languages = (config.source_lang, config.target_lang)
     if set(languages) != {"en", "de"}:
         raise UserError(
@@ -120,7 +126,7 @@ def _read_synthetic(config: SyntheticCorpus, cache_dir: Path) -> dict[str, Datas
     }
 
 
-def _read_files(config: FilesCorpus, cache_dir: Path) -> dict[str, Dataset | None]:
+def _read_files(config: FilesCorpus, cache_dir: Path) -> Splits:
     def read(files: SplitFiles, key: str) -> Dataset:
         if files.table is not None:
             return read_table(files.table, _columns(config), f"{key}.table", cache_dir)
@@ -157,9 +163,9 @@ def _demand_text(split: Dataset | None, name: str) -> None:
             )
 
 
-def _fingerprint(splits: dict[str, Dataset | None]) -> str:
+def _fingerprint(splits: Splits) -> str:
     checksum = hashlib.sha256()
-    for name in ("train", "validation", "test"):
+    for name in SPLITS:
         split = splits[name]
         checksum.update(f"{name}:{None if split is None else len(split)};".encode())
         if split is None:

@@ -16,20 +16,17 @@ from huggingface_hub.errors import (
 )
 
 from automl_tf.config.corpus import HubCorpus
-from automl_tf.data.arrow_files import read_arrow, write_arrow
 from automl_tf.data.columns import TableColumns, sentences_of
-from automl_tf.data.entries import digest, ensure_entry
+from automl_tf.data.entries import digest
 from automl_tf.data.quiet import quietly
+from automl_tf.data.splits import SPLITS, Splits, stored_splits
 from automl_tf.errors import Place, UserError
 
-SPLITS = ("train", "validation", "test")
 _FORMAT = 1
 _SECONDS_TO_ANSWER = 5.0
 
 
-def read_hub(
-    config: HubCorpus, columns: TableColumns, cache_dir: Path
-) -> dict[str, Dataset | None]:
+def read_hub(config: HubCorpus, columns: TableColumns, cache_dir: Path) -> Splits:
     """The splits of a dataset.
 
     What was fetched once is kept and served without network, so that a study reads the same text
@@ -43,22 +40,18 @@ def read_hub(
     Raises:
         UserError: If the Hub cannot be reached, or has no such dataset, subset, split or column.
     """
-    if Path(config.name).is_dir():
+
+    def read() -> Splits:
         return {split: _read_split(config, split, columns, cache_dir) for split in SPLITS}
 
-    def build(folder: Path) -> None:
+    def fetch() -> Splits:
         _demand_dataset(config)
-        for split in SPLITS:
-            table = _read_split(config, split, columns, cache_dir)
-            if table is not None:
-                write_arrow(folder / f"{split}.arrow", table)
+        return read()
 
+    if Path(config.name).is_dir():
+        return read()
     entry = cache_dir / "hub" / digest([_FORMAT, config.model_dump(mode="json")])
-    ensure_entry(entry, build)
-    return {
-        split: read_arrow(entry / f"{split}.arrow") if getattr(config, split) else None
-        for split in SPLITS
-    }
+    return stored_splits(entry, fetch)
 
 
 def _demand_dataset(config: HubCorpus) -> None:

@@ -40,7 +40,7 @@ def plan_in_order(split: EncodedSplit, batch_tokens: int) -> Plan:
         split: The sentences.
         batch_tokens: Most tokens of a batch: sentences times its longest side with end symbol.
     """
-    return _packed(split, np.zeros(len(split)), batch_tokens)
+    return _packed(split, np.zeros(len(split)), batch_tokens, batch_tokens)
 
 
 def plan_shuffled(split: EncodedSplit, batch_tokens: int, rng: np.random.Generator) -> Plan:
@@ -54,10 +54,17 @@ def plan_shuffled(split: EncodedSplit, batch_tokens: int, rng: np.random.Generat
         batch_tokens: Most tokens of a batch: sentences times its longest side with end symbol.
         rng: Source of the randomness.
     """
-    return _packed(split, rng.uniform(-_JITTER, _JITTER, len(split)), batch_tokens)
+    jitter = rng.uniform(-_JITTER, _JITTER, len(split))
+    # A first batch of any size moves the borders of all that follow.
+    return _packed(split, jitter, int(rng.integers(batch_tokens)), batch_tokens)
 
 
-def _packed(split: EncodedSplit, jitter: npt.NDArray[np.float64], batch_tokens: int) -> Plan:
+def _packed(
+    split: EncodedSplit,
+    jitter: npt.NDArray[np.float64],
+    first_batch_tokens: int,
+    batch_tokens: int,
+) -> Plan:
     """Sorts by length and fills one batch after the other as far as the budget goes."""
     # The symbol that ends or starts each sentence counts.
     source, target = split.source.lengths + 1, split.target.lengths + 1
@@ -66,11 +73,13 @@ def _packed(split: EncodedSplit, jitter: npt.NDArray[np.float64], batch_tokens: 
     order = np.lexsort(((source + jitter) * direction, target))
     sorted_widths = np.maximum(source, target)[order]
     starts = [0]
+    budget = first_batch_tokens
     while starts[-1] < len(order):
         start = starts[-1]
         # The first sentence bounds how many can follow.
-        most = max(1, batch_tokens // int(sorted_widths[start]))
+        most = max(1, budget // int(sorted_widths[start]))
         longest = np.maximum.accumulate(sorted_widths[start : start + most])
-        fits = longest * np.arange(1, len(longest) + 1) <= batch_tokens
+        fits = longest * np.arange(1, len(longest) + 1) <= budget
         starts.append(start + max(1, int(fits.sum())))
+        budget = batch_tokens
     return Plan(order, np.array(starts, dtype=np.int64))

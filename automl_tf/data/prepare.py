@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from automl_tf.config.settings import DataConfig, TrialConfig
 from automl_tf.data.characters import normalize
-from automl_tf.data.corpora import ParallelCorpus, corpus_fingerprint, load_corpus
+from automl_tf.data.corpora import ParallelCorpus, load_corpus
 from automl_tf.data.encoded import (
     EncodedSplit,
     EvaluationSplit,
@@ -27,6 +27,7 @@ from automl_tf.data.encoded import (
 )
 from automl_tf.data.entries import digest, ensure_entry
 from automl_tf.data.filters import FilterReport, filter_by_length, filter_by_text
+from automl_tf.data.stamps import Stamps, recall
 from automl_tf.data.vocabulary import Vocabulary
 from automl_tf.errors import UserError
 from automl_tf.model.size import VocabSizes
@@ -81,12 +82,16 @@ def prepare(config: TrialConfig, cache_dir: Path) -> PreparedData:
     Raises:
         UserError: If the corpus cannot be read, or if no training pair passes the filters.
     """
-    fingerprint = corpus_fingerprint(config.corpus, cache_dir)
+    loaded = None
+    fingerprint = recall(Stamps.of(config.corpus), cache_dir)
+    if fingerprint is None:
+        loaded = load_corpus(config.corpus, cache_dir)
+        fingerprint = loaded.fingerprint
     name = digest([_FORMAT, fingerprint, config.data.model_dump(mode="json")])
     folder = cache_dir.absolute() / "prepared" / name
 
     def build(empty: Path) -> None:
-        corpus = load_corpus(config.corpus, cache_dir)
+        corpus = loaded or load_corpus(config.corpus, cache_dir)
         if corpus.fingerprint != fingerprint:
             raise UserError(
                 "The corpus changed while it was being prepared.",

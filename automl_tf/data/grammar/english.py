@@ -2,6 +2,7 @@
 
 from automl_tf.data.grammar.english_phrases import circumstance, comparison, phrase_words
 from automl_tf.data.grammar.english_predicates import Chain, verb_chain, with_do
+from automl_tf.data.grammar.features import goes_first, has_relative, is_existential, is_plural
 from automl_tf.data.grammar.meaning import (
     Clause,
     Comparison,
@@ -15,10 +16,6 @@ from automl_tf.data.grammar.meaning import (
     Profession,
     Sentence,
     Subordinate,
-    goes_first,
-    has_relative,
-    is_existential,
-    is_plural,
 )
 from automl_tf.data.grammar.spelling import COMMA, compose
 

@@ -2,7 +2,7 @@
 
 import re
 
-from automl_tf.data.grammar.function_words import A, NO
+from automl_tf.data.grammar.function_words import NO, A
 from automl_tf.data.grammar.meaning import (
     Asked,
     Circumstance,
@@ -47,9 +47,7 @@ def phrase_words(phrase: Phrase, *, subject: bool) -> list[str]:
 
 
 def _personal(pronoun: Personal, *, subject: bool) -> str:
-    by_person, by_sex = (
-        (_SUBJECTS, _SUBJECT_BY_SEX) if subject else (_OBJECTS, _OBJECT_BY_SEX)
-    )
+    by_person, by_sex = (_SUBJECTS, _SUBJECT_BY_SEX) if subject else (_OBJECTS, _OBJECT_BY_SEX)
     return by_person.get((pronoun.person, pronoun.plural)) or by_sex[pronoun.sex]
 
 

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from automl_tf.data.grammar.meaning import THIRD, Clause, Phrase, Tense, is_plural, person_of
+from automl_tf.data.grammar.features import is_plural, person_of
+from automl_tf.data.grammar.meaning import (
+    THIRD,
+    Clause,
+    Phrase,
+    Tense,
+)
 from automl_tf.data.grammar.nouns import english_plural
 from automl_tf.data.grammar.words import EnglishVerb
 

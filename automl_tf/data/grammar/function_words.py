@@ -45,15 +45,13 @@ ASPECT = (Adverbial("already", "schon"), Adverbial("just", "gerade"))
 
 MANNERS = (
     Adverbial("quickly", "schnell"),
-    Adverbial("slowly", "langsam"),
-    Adverbial("alone", "allein"),
     Adverbial("carefully", "vorsichtig"),
     Adverbial("quietly", "leise"),
+    Adverbial("slowly", "langsam"),
+    Adverbial("alone", "allein"),
     Adverbial("secretly", "heimlich"),
-    Adverbial("voluntarily", "freiwillig"),
     Adverbial("in a hurry", "in Eile"),
     Adverbial("with pleasure", "mit Vergnügen"),
-    Adverbial("by chance", "zufällig"),
 )
 COMMENTS = (
     Adverbial("perhaps", "vielleicht"),
@@ -105,7 +103,9 @@ MODALS = {
     Modal("have to", "had to", lexical=True, de="müssen", de_negated="müssen"): 4,
     Modal("must", "", lexical=False, de="müssen", de_negated="dürfen", has_past=False): 2,
     Modal("should", "", lexical=False, de="sollten", de_negated="sollten", has_past=False): 3,
-    Modal("would like to", "", lexical=False, de="möchten", de_negated="möchten", has_past=False): 3,
+    Modal(
+        "would like to", "", lexical=False, de="möchten", de_negated="möchten", has_past=False
+    ): 3,
     Modal("may", "", lexical=False, de="dürfen", de_negated="dürfen", has_past=False): 1,
 }
 
@@ -134,6 +134,5 @@ JOINING = {
     BUT: 5,
     Conjunction("for", "denn"): 2,
     Conjunction("so", "deshalb", inverts=True): 3,
-    Conjunction("or", "oder", comma=False): 1,
     Conjunction("then", "dann", inverts=True): 1,
 }

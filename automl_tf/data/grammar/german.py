@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum, auto
 
 from automl_tf.data.grammar.function_words import INDEFINITE, NO
+from automl_tf.data.grammar.german_nouns import noun_form
 from automl_tf.data.grammar.german_phrases import (
     agreement_of,
     circumstance,
@@ -19,8 +20,8 @@ from automl_tf.data.grammar.german_phrases import (
     reflexive_pronoun,
 )
 from automl_tf.data.grammar.german_predicates import verb_group
-from automl_tf.data.grammar.german_nouns import noun_form
 from automl_tf.data.grammar.german_verbs import imperative, with_zu
+from automl_tf.data.grammar.features import goes_first, is_existential, is_plural
 from automl_tf.data.grammar.meaning import (
     Clause,
     Comparison,
@@ -35,12 +36,10 @@ from automl_tf.data.grammar.meaning import (
     Relative,
     Sentence,
     Subordinate,
-    goes_first,
-    is_existential,
-    is_plural,
 )
 from automl_tf.data.grammar.spelling import COMMA, compose, enclosed
 from automl_tf.data.grammar.words import Case, Frame
+
 
 class Order(Enum):
     """Where the finite verb stands."""
@@ -64,10 +63,11 @@ class Slot(IntEnum):
     DATIVE_PRONOUN = auto()
     COMMENT = auto()
     TIME = auto()
-    FREQUENCY = auto()
     DATIVE = auto()
     AGENT = auto()
     DEFINITE = auto()
+    FREQUENCY = auto()
+    INDEFINITE_DATIVE = auto()
     NOT = auto()
     MANNER = auto()
     PLACE = auto()
@@ -191,7 +191,7 @@ def _nominative(clause: Clause) -> Phrase:
 def _members(clause: Clause, order: Order) -> list[_Member]:
     """All members; the one that the order puts in front of the finite verb is marked."""
     members = [*_participants(clause, order), *_circumstances(clause), *_particles(clause, order)]
-    if any(member.leads for member in members) or order not in {Order.SECOND}:
+    if any(member.leads for member in members) or order is not Order.SECOND:
         return members
     first = _opens(clause)
     return [
@@ -243,7 +243,7 @@ def _object(phrase: Phrase, case: Case) -> _Member:
     if isinstance(phrase, Personal):
         slot = Slot.DATIVE_PRONOUN if dative else Slot.ACCUSATIVE_PRONOUN
     elif dative:
-        slot = Slot.DATIVE
+        slot = Slot.INDEFINITE_DATIVE if _is_indefinite(phrase) else Slot.DATIVE
     else:
         slot = Slot.INDEFINITE if _is_indefinite(phrase) else Slot.DEFINITE
     return _Member(slot, phrase_words(phrase, case), _relative(phrase), goes_first(phrase))
@@ -301,7 +301,9 @@ def _particles(clause: Clause, order: Order) -> list[_Member]:
 
 def _reflexive(clause: Clause, order: Order) -> _Member:
     """``sich``: before a noun that follows the verb, behind any other subject."""
-    in_front = order is Order.SECOND and _opens(clause) is Slot.SUBJECT
+    objects = (clause.direct, clause.recipient)
+    other_first = clause.asking is not None or any(goes_first(phrase) for phrase in objects)
+    in_front = order is Order.SECOND and _opens(clause) is Slot.SUBJECT and not other_first
     pronominal = isinstance(clause.subject, Personal | Relative)
     late = in_front or pronominal or order in {Order.ZU, Order.CONTINUED}
     slot = Slot.REFLEXIVE if late else Slot.REFLEXIVE_BEFORE_NOUN

@@ -10,6 +10,7 @@ from automl_tf.data.grammar.german_nouns import (
     relative_pronoun,
 )
 from automl_tf.data.grammar.german_verbs import Agreement
+from automl_tf.data.grammar.features import is_plural, person_of
 from automl_tf.data.grammar.meaning import (
     Asked,
     Circumstance,
@@ -23,8 +24,6 @@ from automl_tf.data.grammar.meaning import (
     Phrase,
     Prepositional,
     Relative,
-    is_plural,
-    person_of,
 )
 from automl_tf.data.grammar.words import Adverbial, Case, Determiner, Gender, Sex
 

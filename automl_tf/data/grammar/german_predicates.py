@@ -10,7 +10,11 @@ from automl_tf.data.grammar.german_verbs import (
     past,
     present,
 )
-from automl_tf.data.grammar.meaning import THIRD, Clause, Tense
+from automl_tf.data.grammar.meaning import (
+    THIRD,
+    Clause,
+    Tense,
+)
 from automl_tf.data.grammar.words import GermanVerb
 
 _ALWAYS_SIMPLE_PAST = {"sein", "haben", "wissen"}
@@ -57,10 +61,14 @@ def verb_group(clause: Clause, agreement: Agreement, *, question: bool) -> VerbG
         return _modal_group(clause, agreement)
     if clause.passive:
         return _passive_group(clause, agreement)
-    verb, tense = clause.verb.de, clause.tense
+    tense = clause.tense
     talked = question or agreement.person < THIRD
-    if tense is Tense.PAST and talked and verb.infinitive not in _ALWAYS_SIMPLE_PAST:
+    if tense is Tense.PAST and talked and clause.verb.de.infinitive not in _ALWAYS_SIMPLE_PAST:
         tense = Tense.PERFECT
+    return _active_group(clause.verb.de, tense, agreement)
+
+
+def _active_group(verb: GermanVerb, tense: Tense, agreement: Agreement) -> VerbGroup:
     match tense:
         case Tense.PRESENT | Tense.CONTINUOUS:
             return VerbGroup(present(verb, agreement), verb.prefix)

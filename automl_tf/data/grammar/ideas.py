@@ -6,7 +6,6 @@ from functools import cache
 from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.compounds import compounds_of
 from automl_tf.data.grammar.function_words import (
-    A,
     BARE,
     HER,
     HIS,
@@ -19,7 +18,9 @@ from automl_tf.data.grammar.function_words import (
     THEIR,
     THIS,
     YOUR,
+    A,
 )
+from automl_tf.data.grammar.features import is_plural, person_of
 from automl_tf.data.grammar.meaning import (
     THIRD,
     Degree,
@@ -31,8 +32,6 @@ from automl_tf.data.grammar.meaning import (
     Phrase,
     Prepositional,
     Relative,
-    is_plural,
-    person_of,
 )
 from automl_tf.data.grammar.numbers import (
     english_digits,
@@ -42,6 +41,7 @@ from automl_tf.data.grammar.numbers import (
 )
 from automl_tf.data.grammar.people import MEN, SURNAMES, WOMEN
 from automl_tf.data.grammar.places import nouns_of
+from automl_tf.data.grammar.pronouns import possessive, pronoun
 from automl_tf.data.grammar.qualities import adjectives_for
 from automl_tf.data.grammar.words import (
     Adverbial,
@@ -55,18 +55,19 @@ from automl_tf.data.grammar.words import (
 
 PERSON = ("person",)
 _TEACHABLE = 12
+_COLOURS = ("red", "black", "white", "blue", "green", "brown", "yellow", "grey")
 _HUNDRED, _THOUSAND, _MOST = 100, 1000, 9999
 
 
 @cache
-def _weights(nouns: tuple[Noun, ...]) -> tuple[int, ...]:
-    return tuple(noun.weight for noun in nouns)
+def _choices(kinds: tuple[str, ...]) -> tuple[tuple[Noun, ...], tuple[int, ...]]:
+    nouns = nouns_of(kinds)
+    return nouns, tuple(noun.weight for noun in nouns)
 
 
 def noun(chance: Chance, kinds: tuple[str, ...]) -> Noun:
     """A noun of one of the kinds, sometimes as the head of a compound."""
-    nouns = nouns_of(kinds)
-    chosen = chance.weighted(nouns, _weights(nouns))
+    chosen = chance.weighted(*_choices(kinds))
     compounds = compounds_of(chosen)
     return chance.one_of(compounds) if compounds and chance.happens(22) else chosen
 
@@ -78,12 +79,14 @@ def names_of(thing: Noun) -> tuple[str, ...]:
 
 def kinds_of(phrase: Phrase) -> tuple[str, ...]:
     """The kinds of what a phrase stands for; a name or a pronoun is taken for a person."""
-    return names_of(phrase.noun) if isinstance(phrase, Entity) else PERSON
+    if isinstance(phrase, Entity):
+        return names_of(phrase.contents or phrase.noun)
+    return PERSON
 
 
 def quantity(chance: Chance) -> Adverbial:
     """A number of two or more, in words or in digits."""
-    size = chance.mixed({_TEACHABLE: 60, _HUNDRED: 30, _THOUSAND: 8, _MOST: 2})
+    size = chance.mixed({_TEACHABLE: 66, _HUNDRED: 27, _THOUSAND: 6, _MOST: 1})
     number = chance.between(2, size - 1)
     if number >= _THOUSAND or (number > _TEACHABLE and chance.happens(50)):
         return Adverbial(english_digits(number), german_digits(number))
@@ -104,20 +107,6 @@ def someone(chance: Chance, kinds: tuple[str, ...] = PERSON) -> Phrase:
             return Pair(plain_person(chance), name(chance))
         case _:
             return thing(chance, kinds)
-
-
-def pronoun(chance: Chance) -> Personal:
-    """A personal pronoun; never ``it``, which needs something to stand for."""
-    return chance.mixed(
-        {
-            Personal(1): 4,
-            Personal(2): 3,
-            Personal(THIRD, sex=Sex.HE, gender=Gender.MASCULINE): 4,
-            Personal(THIRD, sex=Sex.SHE, gender=Gender.FEMININE): 4,
-            Personal(1, plural=True): 2,
-            Personal(THIRD, plural=True): 3,
-        }
-    )
 
 
 def name(chance: Chance) -> Named:
@@ -161,13 +150,13 @@ def _mass(chance: Chance, chosen: Noun) -> Entity:
     """What is not counted: ``bread``, ``the bread``, ``two slices of bread``."""
     measures = _measures(chosen)
     if measures and chance.happens(45):
-        measure = chance.weighted(measures, _weights(measures))
+        measure = chance.weighted(measures, [measure.weight for measure in measures])
         if chance.happens(35):
             few = chance.between(2, _TEACHABLE)
             number = Adverbial(english_number(few), german_number(few))
             return Entity(measure, BARE, plural=True, quantity=number, contents=chosen)
         return Entity(measure, chance.mixed({A: 5, THE: 1}), contents=chosen)
-    entity = Entity(chosen, chance.mixed({BARE: 4, THE: 5}))
+    entity = Entity(chosen, THE if "idea" in chosen.kinds or chance.happens(55) else BARE)
     return replace(entity, descriptions=descriptions(chance, entity))
 
 
@@ -180,15 +169,17 @@ def _measures(contents: Noun) -> tuple[Noun, ...]:
 
 def _determined(chance: Chance, chosen: Noun, possessor: Phrase | None) -> Entity:
     plural = chance.happens(24)
+    mine = 16 if _may_be_owned(chosen, plural=plural) else 0
     form = chance.mixed(
-        {"the": 46, "a": 22, "mine": 16, "this": 8, "many": 10 * plural, "two": 16 * plural}
+        {"the": 46, "a": 22, "mine": mine, "this": 8, "many": 10 * plural, "two": 16 * plural}
     )
     match form:
         case "the":
             number = quantity(chance) if plural and chance.happens(10) else None
             return Entity(chosen, THE, plural, number)
         case "a":
-            return Entity(chosen, BARE if plural else A, plural)
+            article = _indefinite(chance, chosen) if plural else A
+            return Entity(chosen, article, plural)
         case "mine":
             return Entity(chosen, possessive(chance, possessor), plural)
         case "this":
@@ -199,43 +190,27 @@ def _determined(chance: Chance, chosen: Noun, possessor: Phrase | None) -> Entit
             return Entity(chosen, BARE, plural, quantity(chance))
 
 
-def possessive(chance: Chance, possessor: Phrase | None) -> Determiner:
-    """A possessive; mostly that of the possessor, if there is one that has a pronoun."""
-    own = _possessive_of(possessor)
-    if own and chance.happens(65):
-        return own
-    return chance.mixed({MY: 5, YOUR: 3, OUR: 3, HIS: 1, HER: 1, THEIR: 1})
+def _indefinite(chance: Chance, chosen: Noun) -> Determiner:
+    """What makes a plural indefinite: mostly a word where people are meant."""
+    if "person" in chosen.kinds and chance.happens(75):
+        return chance.mixed(QUANTIFIERS)
+    return BARE
 
 
-def _possessive_of(possessor: Phrase | None) -> Determiner | None:
-    match possessor:
-        case None | Relative():
-            return None
-        case _ if person_of(possessor) < THIRD:
-            return {(1, False): MY, (2, False): YOUR}.get(
-                (person_of(possessor), is_plural(possessor)), OUR
-            )
-        case _ if is_plural(possessor):
-            return THEIR
-        case _:
-            return {Sex.HE: HIS, Sex.SHE: HER}.get(sex_of(possessor))
-
-
-def sex_of(phrase: Phrase) -> Sex:
-    """Which English pronoun stands for a singular phrase."""
-    match phrase:
-        case Named() | Personal():
-            return phrase.sex
-        case Entity():
-            return phrase.noun.sex
-        case _:
-            return Sex.UNSAID
+def _may_be_owned(chosen: Noun, *, plural: bool) -> bool:
+    """Whether one says ``my`` with it; one has only one father."""
+    kinds = chosen.kinds
+    if "person" in kinds:
+        return "kin" in kinds and not (plural and "only" in kinds)
+    if "animal" in kinds:
+        return "pet" in kinds or "farm" in kinds
+    return "place" not in kinds or "room" in kinds or "home" in kinds
 
 
 def descriptions(chance: Chance, entity: Entity) -> tuple[Description, ...]:
     """Adjectives that suit an entity: mostly none, rarely two."""
     fitting = adjectives_for(names_of(entity.noun))
-    if not fitting or not chance.happens(32):
+    if not fitting or not chance.happens(44):
         return ()
     weights = [adjective.weight for adjective in fitting]
     first = chance.weighted(fitting, weights)
@@ -243,51 +218,27 @@ def descriptions(chance: Chance, entity: Entity) -> tuple[Description, ...]:
         return (Description(first, Degree.SUPERLATIVE),)
     if entity.determiner is A and first.de_comparative and chance.happens(18):
         return (Description(first, intensifier=INTENSIFIERS[0]),)
-    second = chance.weighted(fitting, weights)
-    if second.de != first.de and chance.happens(12):
-        return (Description(first), Description(second))
+    colours = [adjective for adjective in fitting if adjective.en in _COLOURS]
+    if colours and first not in colours and chance.happens(30):
+        return (Description(first), Description(chance.one_of(colours)))
     return (Description(first),)
 
 
 def _owned(chance: Chance, entity: Entity) -> Entity:
     """Sometimes with an owner: ``Anna's car``, ``the teacher's car``."""
     superlative = any(d.degree is Degree.SUPERLATIVE for d in entity.descriptions)
-    if entity.determiner is not THE or entity.quantity or superlative or not chance.happens(16):
+    if entity.determiner is not THE or entity.quantity or superlative or not chance.happens(18):
+        return entity
+    if not _may_be_owned(entity.noun, plural=entity.plural):
         return entity
     return replace(entity, owner=name(chance) if chance.happens(60) else plain_person(chance))
 
 
 def _attributed(chance: Chance, entity: Entity) -> Entity:
     """Sometimes, for a person, with what one recognises it by: ``the man with the red hat``."""
-    if "person" not in entity.noun.kinds or entity.owner or not chance.happens(6):
+    if "person" not in entity.noun.kinds or entity.owner or not chance.happens(7):
         return entity
-    worn = Entity(noun(chance, ("clothing",)), chance.mixed({THE: 2, A: 1}))
+    article = BARE if entity.plural else chance.mixed({THE: 2, A: 1})
+    worn = Entity(noun(chance, ("clothing",)), article, entity.plural)
     worn = replace(worn, descriptions=descriptions(chance, worn))
     return replace(entity, attribute=Prepositional("with", "mit", Case.DATIVE, worn))
-
-
-def pronoun_for(phrase: Phrase) -> Personal | None:
-    """The pronoun that takes a phrase up again, or none where it would be unclear or odd."""
-    match phrase:
-        case Personal():
-            return phrase
-        case Pair():
-            return Personal(THIRD, plural=True)
-        case Entity(plural=True):
-            return Personal(THIRD, plural=True)
-        case Entity() | Named():
-            return _singular_pronoun(phrase)
-        case _:
-            return None
-
-
-def _singular_pronoun(phrase: Entity | Named) -> Personal | None:
-    match sex_of(phrase):
-        case Sex.HE:
-            return Personal(THIRD, sex=Sex.HE, gender=Gender.MASCULINE)
-        case Sex.SHE:
-            return Personal(THIRD, sex=Sex.SHE, gender=Gender.FEMININE)
-        case Sex.IT if isinstance(phrase, Entity) and phrase.noun.counted:
-            return Personal(THIRD, sex=Sex.IT, gender=phrase.noun.gender)
-        case _:
-            return None

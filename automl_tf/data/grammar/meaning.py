@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from automl_tf.data.grammar.function_words import ASKING, Conjunction, Modal
+from automl_tf.data.grammar.function_words import Conjunction, Modal
 from automl_tf.data.grammar.words import (
     Adjective,
     Adverbial,
@@ -15,7 +15,6 @@ from automl_tf.data.grammar.words import (
     Sex,
     Verb,
 )
-
 
 THIRD = 3
 
@@ -300,50 +299,3 @@ class Sentence:
     before: Subordinate | Infinitive | None = None
     after: Subordinate | Infinitive | None = None
     joined: Joined | None = None
-
-
-def is_asked(phrase: Phrase | None) -> bool:
-    """Whether a phrase is what a question asks for."""
-    return isinstance(phrase, Asked) or (
-        isinstance(phrase, Entity) and phrase.determiner in ASKING
-    )
-
-
-def goes_first(phrase: Phrase | None) -> bool:
-    """Whether both languages put a phrase at the start of its clause wherever it belongs."""
-    owned = isinstance(phrase, Entity) and isinstance(phrase.owner, Relative)
-    return owned or isinstance(phrase, Relative) or is_asked(phrase)
-
-
-def is_plural(phrase: Phrase) -> bool:
-    """Whether a verb takes its plural with a phrase."""
-    match phrase:
-        case Pair():
-            return True
-        case Named() | Asked():
-            return False
-        case _:
-            return phrase.plural
-
-
-def person_of(phrase: Phrase) -> int:
-    """The grammatical person of a phrase."""
-    return phrase.person if isinstance(phrase, Personal) else THIRD
-
-
-def is_existential(clause: Clause) -> bool:
-    """Whether the clause says that something exists: ``there is a``, ``es gibt ein``."""
-    return clause.verb.en.base == "exist"
-
-
-def gender_of(phrase: Entity | Named) -> Gender:
-    """The German gender of a person or thing."""
-    if isinstance(phrase, Entity):
-        return phrase.noun.gender
-    return Gender.FEMININE if phrase.sex is Sex.SHE else Gender.MASCULINE
-
-
-def has_relative(phrase: Phrase | None) -> bool:
-    """Whether a phrase ends in a relative clause."""
-    return isinstance(phrase, Entity) and phrase.relative is not None
-

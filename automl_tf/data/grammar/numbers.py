@@ -1,15 +1,20 @@
 """Numbers in words and digits, and times of day, in both languages."""
 
-_ENGLISH_SMALL = (
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_ENGLISH_SMALL = _words(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_ENGLISH_TENS = "- ten twenty thirty forty fifty sixty seventy eighty ninety".split()
-_GERMAN_SMALL = (
+)
+_ENGLISH_TENS = _words("- ten twenty thirty forty fifty sixty seventy eighty ninety")
+_GERMAN_SMALL = _words(
     "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn "
     "fünfzehn sechzehn siebzehn achtzehn neunzehn"
-).split()
-_GERMAN_TENS = "- zehn zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
+)
+_GERMAN_TENS = _words("- zehn zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig")
 _TEN, _HUNDRED, _THOUSAND = 10, 100, 1000
 
 

@@ -13,7 +13,7 @@ from automl_tf.data.grammar.words import Case, Noun
 
 _TABLE = """
 house = das Haus, Häuser | in into in in ; building room
-garden = der Garten, Gärten | in into in in ; room
+garden = der Garten, Gärten | in into in in ; home
 city = die Stadt, Städte | in to in in ; sight
 school = die Schule, Schulen | at to in in ; building
 kitchen = die Küche, Küchen | in into in in ; room

@@ -3,9 +3,15 @@
 from dataclasses import replace
 
 from automl_tf.data.grammar.chance import Chance
-from automl_tf.data.grammar.function_words import MANNERS, A, THE
-from automl_tf.data.grammar.ideas import descriptions, noun, possessive
-from automl_tf.data.grammar.meaning import Circumstance, Entity, Phrase, Prepositional
+from automl_tf.data.grammar.function_words import MANNERS, THE, A
+from automl_tf.data.grammar.ideas import descriptions, noun
+from automl_tf.data.grammar.pronouns import possessive
+from automl_tf.data.grammar.meaning import (
+    Circumstance,
+    Entity,
+    Phrase,
+    Prepositional,
+)
 from automl_tf.data.grammar.people import CITIES
 from automl_tf.data.grammar.places import Site, all_sites
 from automl_tf.data.grammar.words import Adverbial, Case, Frame, Verb, zipf
@@ -19,10 +25,14 @@ def _site(chance: Chance) -> Site:
 
 
 def _site_entity(chance: Chance, site: Site, visitor: Phrase | None) -> Entity:
-    form = chance.mixed({"the": 76, "a": 10, "mine": 14 if "room" in site.noun.kinds else 0})
+    form = chance.mixed(
+        {"the": 76, "a": 10, "mine": 14 if {"room", "home"} & set(site.noun.kinds) else 0}
+    )
     determiner = {"the": THE, "a": A}.get(form) or possessive(chance, visitor)
     entity = Entity(site.noun, determiner)
-    return replace(entity, descriptions=descriptions(chance, entity)) if chance.happens(45) else entity
+    return (
+        replace(entity, descriptions=descriptions(chance, entity)) if chance.happens(45) else entity
+    )
 
 
 def _city(chance: Chance) -> tuple[str, str]:
@@ -30,12 +40,17 @@ def _city(chance: Chance) -> tuple[str, str]:
     return chance.weighted(list(CITIES.items()), weights)
 
 
+def city(chance: Chance) -> Adverbial:
+    """In a city or a country."""
+    english, german = _city(chance)
+    return Adverbial(f"in {english}", f"in {german}")
+
+
 def place(chance: Chance, visitor: Phrase | None = None) -> Circumstance:
     """Where something happens: ``in the garden``, ``in Vienna``, ``behind the old house``."""
     form = chance.mixed({"site": 66, "city": 18, "beside": 16})
     if form == "city":
-        english, german = _city(chance)
-        return Adverbial(f"in {english}", f"in {german}")
+        return city(chance)
     if form == "beside":
         return beside(chance)
     site = _site(chance)
@@ -64,7 +79,9 @@ def goal(chance: Chance, verb: Verb, visitor: Phrase | None = None) -> Circumsta
 
 def _laid(chance: Chance) -> Prepositional:
     """A place for something put down, with the accusative."""
-    english, german = chance.mixed({("on", "auf"): 5, ("under", "unter"): 2, ("next to", "neben"): 2})
+    english, german = chance.mixed(
+        {("on", "auf"): 5, ("under", "unter"): 2, ("next to", "neben"): 2}
+    )
     return Prepositional(english, german, Case.ACCUSATIVE, Entity(noun(chance, ("top",)), THE))
 
 

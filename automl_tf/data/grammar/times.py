@@ -1,7 +1,9 @@
 """Expressions of time, sorted by the tenses that they go with."""
 
 from automl_tf.data.grammar.chance import Chance
-from automl_tf.data.grammar.meaning import Tense
+from automl_tf.data.grammar.meaning import (
+    Tense,
+)
 from automl_tf.data.grammar.numbers import (
     CLOCK_MINUTES,
     english_clock,

@@ -1,8 +1,8 @@
 """Verbs, in the notation of ``verbs``. Within a table the frequent ones come first."""
 
 ACTIONS = """
-see* saw seen = sehen sieh sah gesehen ; person ; acc person animal building ridden part
-buy bought bought = kaufen ; person ; acc=passive goods clothing food vehicle
+see* saw seen = sehen sieh sah gesehen ; person ; acc person animal building ridden part nature
+buy bought bought = kaufen ; person ; acc=passive goods clothing food vehicle furniture
 find found found = finden find fand gefunden ; person ; acc=passive thing clothing animal tool
 read read read = lesen lies las gelesen ; person ; acc=passive writing text
 take took taken = nehmen nimm nahm genommen ; person ; acc=passive goods ridden
@@ -17,20 +17,20 @@ lose lost lost = verlieren verlier verlor verloren ; person ; acc=passive goods 
 know* knew known = kennen kenn kannte gekannt ; person ; acc person song sight
 drink drank drunk = trinken trink trank getrunken ; person ; acc drink
 meet met met = treffen triff traf getroffen ; person ; acc person
-sell sold sold = verkaufen ; person ; acc=passive goods clothing vehicle farm
+sell sold sold = verkaufen ; person ; acc=passive goods clothing vehicle farm furniture
 call = an|rufen ruf rief angerufen ; person ; acc=passive person
-forget forgot forgotten forgetting = vergessen vergiss vergaß vergessen ; person ; acc=passive idea goods event
-understand* understood understood = verstehen versteh verstand verstanden ; person ; acc idea text person
+forget forgot forgotten forgetting = vergessen vergiss vergaß vergessen ; person ; acc idea goods
+understand* understood understood = verstehen versteh verstand verstanden ; person ; acc idea person
 close = schließen schließ schloss geschlossen ; person ; acc=passive opening
 build built built = bauen ; person ; acc=passive building built
 wear wore worn = tragen träg trug getragen ; person ; acc clothing
-repair = reparieren ; person ; acc=passive machine vehicle
-carry = tragen träg trug getragen ; person ; acc thing tool goods
+repair = reparieren ; person ; acc=passive machine vehicle furniture
+carry = tragen träg trug getragen ; person ; acc thing tool goods furniture
 put put put putting [on] = an|ziehen zieh zog angezogen ; person ; acc clothing
 look (for) = suchen ; person ; acc=passive goods pet person tool
 invite = ein|laden läd lud eingeladen ; person ; acc=passive person
 pick [up] = ab|holen ; person ; acc=passive person sent
-wash = waschen wäsch wusch gewaschen ; person ; acc=passive clothing vehicle fruit
+wash = waschen wäsch wusch gewaschen ; person ; acc=passive clothing parked fruit
 cook = kochen ; person ; acc=passive cookable
 learn = lernen ; person ; acc learned
 choose chose chosen = wählen ; person ; acc=passive goods clothing
@@ -38,19 +38,19 @@ watch = beobachten ; person animal ; acc=passive person animal
 catch caught caught catching = fangen fäng fing gefangen ; person animal ; acc=passive animal
 look (at) = an|sehen sieh sah angesehen ; person ; acc person drawn sight
 wake woke woken [up] = wecken ; person ; acc=passive person
-clean = putzen ; person ; acc=passive room polished
+clean = putzen ; person ; acc=passive room polished staircase
 own* = besitzen besitz besaß besessen ; person ; acc vehicle building goods
 hide hid hidden = verstecken ; person ; acc=passive thing animal
 steal stole stolen = stehlen stiehl stahl gestohlen ; person ; acc=passive goods vehicle
 kiss = küssen ; person ; acc person
 greet = grüßen ; person ; acc person
-throw threw thrown [away] = weg|werfen wirf warf weggeworfen ; person ; acc=passive thing clothing writing
+throw threw thrown [away] = weg|werfen wirf warf weggeworfen ; person ; acc=passive thing writing
 bake = backen back backte gebacken ; person ; acc=passive bakable
 break broke broken = zerbrechen zerbrich zerbrach zerbrochen ; person ; acc=passive breakable
 feed fed fed = füttern ; person ; acc=passive animal
-draw drew drawn = zeichnen ; person ; acc=passive animal drawn building
+draw drew drawn = zeichnen ; person ; acc=passive animal drawn building nature
 turn [on] = ein|schalten ; person ; acc=passive machine
-admire = bewundern ; person ; acc=passive person building
+admire = bewundern ; person ; acc=passive person building nature
 hold held held = halten hält hielt gehalten ; person ; acc thing pet
 solve = lösen ; person ; acc=passive solved
 rent = mieten ; person ; acc=passive room parked
@@ -60,7 +60,7 @@ turn [off] = aus|schalten ; person ; acc=passive machine
 miss = vermissen ; person ; acc person pet
 prepare = vor|bereiten ; person ; acc=passive planned event
 take took taken [off] = aus|ziehen zieh zog ausgezogen ; person ; acc clothing
-bring brought brought [along] = mit|bringen bring brachte mitgebracht ; person ; acc person thing food
+bring brought brought [along] = mit|bringen bring brachte mitgebracht ; person ; acc person food
 save = retten ; person ; acc=passive person animal
 protect = beschützen ; person ; acc person animal
 describe = beschreiben beschreib beschrieb beschrieben ; person ; acc=passive person sight
@@ -78,7 +78,7 @@ DEALINGS = """
 give gave given = geben gib gab gegeben ; person ; dat+acc goods clothing food
 help = helfen hilf half geholfen ; person ; dat person
 wait (for) = warten ; person ; auf+acc person ridden
-like* = gefallen gefäll gefiel gefallen ; person ; likes clothing drawn sight song idea vehicle
+like* = gefallen gefäll gefiel gefallen ; person ; likes drawn sight song furniture nature writing
 show showed shown = zeigen ; person ; dat+acc goods writing building
 thank = danken ; person ; dat person
 think* thought thought (of) = denken denk dachte gedacht ; person ; an+acc person idea event
@@ -104,7 +104,7 @@ offer = an|bieten biet bot angeboten ; person ; dat+acc food drink
 look (forward to) = sich freuen ; person ; auf+acc event
 promise = versprechen versprich versprach versprochen ; person ; dat+acc goods pet
 obey = gehorchen ; person pet ; dat person
-fall fell fallen (in love with) = sich verlieben ; person ; in+acc person
+fall fell fallen (in love with) = sich verlieben ; person ; in+acc job
 congratulate = gratulieren ; person ; dat person
 recommend = empfehlen empfiehl empfahl empfohlen ; person ; dat+acc=to sight text
 complain (about) = sich beschweren ; person ; über+acc person idea
