@@ -53,7 +53,7 @@ def pair(chance: Chance) -> Pair:
 
 def _distinct(chance: Chance, count: int, seen: set[str]) -> list[Pair]:
     """That many pairs of which neither side has been seen."""
-    pairs = []
+    pairs: list[Pair] = []
     while len(pairs) < count:
         source, target = pair(chance)
         fits = _FEWEST_WORDS <= len(source.split()) <= _MOST_WORDS

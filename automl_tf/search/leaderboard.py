@@ -118,7 +118,7 @@ def leaderboard(study: optuna.Study) -> Leaderboard:
     return Leaderboard(
         study=study.study_name,
         objectives=list(zip(config.objectives, directions, strict=True)),
-        trials=[_row(trial) for trial in trials],
+        trials=[_row(trial, tracking.get("trials", {})) for trial in trials],
         best=_best(study, trials),
         importances=_importances(study, trials),
         mlflow={
@@ -129,7 +129,7 @@ def leaderboard(study: optuna.Study) -> Leaderboard:
     )
 
 
-def _row(trial: FrozenTrial) -> TrialRow:
+def _row(trial: FrozenTrial, run_ids: dict[str, str]) -> TrialRow:
     attributes = trial.user_attrs
     return TrialRow(
         number=trial.number,
@@ -140,7 +140,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         reason=attributes.get(REASON),
         num_parameters=attributes.get(NUM_PARAMETERS),
         seconds=attributes.get(SECONDS, 0.0),
-        mlflow_run_id=attributes.get(RUN_ID),
+        mlflow_run_id=attributes.get(RUN_ID) or run_ids.get(str(trial.number)),
         best_step=attributes.get(BEST_STEP),
         was_trained=not attributes.get(INFEASIBLE, False),
     )

@@ -11,6 +11,7 @@ from automl_tf.config.study import StudyConfig
 from automl_tf.search.leaderboard import Leaderboard, leaderboard
 from automl_tf.search.record import TRACKING, Definition
 from automl_tf.tracking.home import destination
+from automl_tf.tracking.marks import delivered_run_ids
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.study import StudyRun
 
@@ -66,8 +67,19 @@ class StudyStory:
 
     def note_place(self) -> None:
         """Writes into the storage where MLflow has the study."""
-        place = {"tracking_uri": self.run.tracking_uri, "run_id": self.run.run_id}
-        if self._study.user_attrs.get(TRACKING) != place and place["run_id"] is not None:
+        delivered = {
+            key.label: run_id
+            for key, run_id in delivered_run_ids(self.run.destination).items()
+            if key.kind == "trial"
+        }
+        before = self._study.user_attrs.get(TRACKING, {})
+        place = {
+            "tracking_uri": self.run.tracking_uri,
+            "run_id": self.run.run_id or before.get("run_id"),
+            # Of trials that ended while MLflow was away.
+            "trials": {**before.get("trials", {}), **delivered},
+        }
+        if place != before:
             self._study.set_user_attr(TRACKING, place)
 
     def finish(self, *, interrupted: bool) -> None:

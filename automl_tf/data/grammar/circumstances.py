@@ -7,7 +7,6 @@ from automl_tf.data.grammar import scenes
 from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.features import has_relative
 from automl_tf.data.grammar.function_words import (
-    A,
     ASPECT,
     BARE,
     COMMENTS,
@@ -16,6 +15,7 @@ from automl_tf.data.grammar.function_words import (
     NO,
     PAST_COMMENTS,
     QUANTIFIERS,
+    A,
 )
 from automl_tf.data.grammar.meaning import Clause, Entity, Relative, Tense
 from automl_tf.data.grammar.times import time_for
@@ -50,6 +50,26 @@ _DELIBERATE = (
 )
 
 
+_ENJOYED = (
+    "lesen",
+    "schreiben",
+    "essen",
+    "trinken",
+    "kochen",
+    "backen",
+    "zeichnen",
+    "besuchen",
+    "kaufen",
+    "tragen",
+    "lernen",
+    "tanzen",
+    "schwimmen",
+    "arbeiten",
+    "lachen",
+    "singen",
+)
+
+
 class Detail(Enum):
     """How much may be said beside verb and objects."""
 
@@ -64,8 +84,7 @@ def coloured(chance: Chance, clause: Clause) -> Clause:
     has_two = clause.tense in {Tense.PRESENT, Tense.PAST}
     if has_two and chance.happens(20) and clause.verb.frame is not Frame.EXPERIENCE:
         return _modal(chance, clause)
-    liked = clause.verb.frame is Frame.ACCUSATIVE or clause.verb.frame is Frame.NOTHING
-    if has_two and liked and not clause.verb.en.stative and chance.happens(9):
+    if has_two and clause.verb.de.infinitive in _ENJOYED and chance.happens(20):
         return replace(clause, gladly=True)
     return negated(clause) if chance.happens(15) and can_be_negated(clause) else clause
 

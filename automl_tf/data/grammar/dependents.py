@@ -7,7 +7,6 @@ from automl_tf.data.grammar.circumstances import Detail
 from automl_tf.data.grammar.events import Wish, event, overlap
 from automl_tf.data.grammar.function_words import MODALS
 from automl_tf.data.grammar.ideas import PERSON, kinds_of, name, someone, thing
-from automl_tf.data.grammar.pronouns import pronoun
 from automl_tf.data.grammar.meaning import (
     Clause,
     Infinitive,
@@ -15,6 +14,7 @@ from automl_tf.data.grammar.meaning import (
     Subordinate,
     Tense,
 )
+from automl_tf.data.grammar.pronouns import pronoun
 from automl_tf.data.grammar.reference import following
 from automl_tf.data.grammar.states import state, weather
 from automl_tf.data.grammar.verbs import special

@@ -122,7 +122,8 @@ def _predicate_words(clause: Clause) -> list[str]:
     chain = verb_chain(clause)
     if clause.negated:
         chain = with_do(chain, clause)
-        return [chain.first, "not", *_frequency(clause), *chain.rest, *_behind_the_verb(clause)]
+        denied = ["cannot"] if chain.first == "can" else [chain.first, "not"]
+        return [*denied, *_frequency(clause), *chain.rest, *_behind_the_verb(clause)]
     return [*_with_frequency(chain, clause), *_behind_the_verb(clause)]
 
 

@@ -5,32 +5,19 @@ from dataclasses import dataclass, replace
 from automl_tf.data.grammar import scenes
 from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.circumstances import Detail, coloured, situated
-from automl_tf.data.grammar.function_words import (
-    ASPECT,
-    BARE,
-    COMMENTS,
-    FREQUENCY,
-    MODALS,
-    NO,
-    PAST_COMMENTS,
-    QUANTIFIERS,
-    A,
-)
+from automl_tf.data.grammar.features import person_of
 from automl_tf.data.grammar.ideas import PERSON, kinds_of, name, plain_person, someone, thing
-from automl_tf.data.grammar.pronouns import pronoun
-from automl_tf.data.grammar.features import has_relative, person_of
 from automl_tf.data.grammar.meaning import (
     Clause,
     Entity,
     Pair,
     Personal,
     Phrase,
-    Relative,
     Tense,
 )
-from automl_tf.data.grammar.times import time_for
+from automl_tf.data.grammar.pronouns import pronoun
 from automl_tf.data.grammar.verb_choice import choose_verb, is_he_or_she, looks_the_same
-from automl_tf.data.grammar.words import Adverbial, Frame, Verb, zipf
+from automl_tf.data.grammar.words import Frame, Verb
 
 WITH_ONE_OBJECT = (Frame.ACCUSATIVE, Frame.DATIVE, Frame.PREPOSITION)
 _TENSES = {

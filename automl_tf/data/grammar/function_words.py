@@ -31,6 +31,7 @@ HIS = Determiner("his", "his", "sein", Declension.EIN_WORD)
 HER = Determiner("her", "her", "ihr", Declension.EIN_WORD)
 OUR = Determiner("our", "our", "unser", Declension.EIN_WORD)
 THEIR = Determiner("their", "their", "ihr", Declension.EIN_WORD)
+POSSESSIVES = (MY, YOUR, HIS, HER, OUR, THEIR)
 ASKING = (WHICH, HOW_MANY)
 
 FREQUENCY = (
@@ -66,7 +67,7 @@ PAST_COMMENTS = (
     Adverbial("suddenly", "plötzlich"),
     Adverbial("finally", "endlich"),
     Adverbial("shortly afterwards", "kurz danach"),
-    Adverbial("to everyone's surprise", "zur Überraschung aller"),
+    Adverbial("to everyone’s surprise", "zur Überraschung aller"),
 )
 INTENSIFIERS = (
     Adverbial("very", "sehr"),

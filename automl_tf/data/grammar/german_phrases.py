@@ -1,5 +1,6 @@
 """German noun phrases in their cases; relative clauses are left to ``german``."""
 
+from automl_tf.data.grammar.features import is_plural, person_of
 from automl_tf.data.grammar.function_words import BARE, THE
 from automl_tf.data.grammar.german_nouns import (
     adjective_ending,
@@ -10,7 +11,6 @@ from automl_tf.data.grammar.german_nouns import (
     relative_pronoun,
 )
 from automl_tf.data.grammar.german_verbs import Agreement
-from automl_tf.data.grammar.features import is_plural, person_of
 from automl_tf.data.grammar.meaning import (
     Asked,
     Circumstance,

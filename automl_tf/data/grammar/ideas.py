@@ -7,31 +7,21 @@ from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.compounds import compounds_of
 from automl_tf.data.grammar.function_words import (
     BARE,
-    HER,
-    HIS,
     INTENSIFIERS,
-    MY,
-    OUR,
     QUANTIFIERS,
     THAT,
     THE,
-    THEIR,
     THIS,
-    YOUR,
     A,
 )
-from automl_tf.data.grammar.features import is_plural, person_of
 from automl_tf.data.grammar.meaning import (
-    THIRD,
     Degree,
     Description,
     Entity,
     Named,
     Pair,
-    Personal,
     Phrase,
     Prepositional,
-    Relative,
 )
 from automl_tf.data.grammar.numbers import (
     english_digits,
@@ -42,12 +32,11 @@ from automl_tf.data.grammar.numbers import (
 from automl_tf.data.grammar.people import MEN, SURNAMES, WOMEN
 from automl_tf.data.grammar.places import nouns_of
 from automl_tf.data.grammar.pronouns import possessive, pronoun
-from automl_tf.data.grammar.qualities import adjectives_for
+from automl_tf.data.grammar.qualities import adjectives_for, weights
 from automl_tf.data.grammar.words import (
     Adverbial,
     Case,
     Determiner,
-    Gender,
     Noun,
     Sex,
     zipf,
@@ -67,9 +56,13 @@ def _choices(kinds: tuple[str, ...]) -> tuple[tuple[Noun, ...], tuple[int, ...]]
 
 def noun(chance: Chance, kinds: tuple[str, ...]) -> Noun:
     """A noun of one of the kinds, sometimes as the head of a compound."""
-    chosen = chance.weighted(*_choices(kinds))
-    compounds = compounds_of(chosen)
-    return chance.one_of(compounds) if compounds and chance.happens(22) else chosen
+    return perhaps_compound(chance, chance.weighted(*_choices(kinds)))
+
+
+def perhaps_compound(chance: Chance, head: Noun) -> Noun:
+    """The noun, or sometimes a compound that has it as its head."""
+    compounds = compounds_of(head)
+    return chance.one_of(compounds) if compounds and chance.happens(25) else head
 
 
 def names_of(thing: Noun) -> tuple[str, ...]:
@@ -209,11 +202,11 @@ def _may_be_owned(chosen: Noun, *, plural: bool) -> bool:
 
 def descriptions(chance: Chance, entity: Entity) -> tuple[Description, ...]:
     """Adjectives that suit an entity: mostly none, rarely two."""
-    fitting = adjectives_for(names_of(entity.noun))
+    named = names_of(entity.noun)
+    fitting = [a for a in adjectives_for(named) if not a.en.startswith(entity.noun.en)]
     if not fitting or not chance.happens(44):
         return ()
-    weights = [adjective.weight for adjective in fitting]
-    first = chance.weighted(fitting, weights)
+    first = chance.weighted(fitting, weights(fitting, named))
     if entity.determiner is THE and first.de_comparative and chance.happens(14):
         return (Description(first, Degree.SUPERLATIVE),)
     if entity.determiner is A and first.de_comparative and chance.happens(18):

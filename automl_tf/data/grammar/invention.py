@@ -7,6 +7,7 @@ from automl_tf.data.grammar import dependents, scenes
 from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.circumstances import Detail
 from automl_tf.data.grammar.events import WITH_ONE_OBJECT, Wish, event, overlap
+from automl_tf.data.grammar.features import has_relative, person_of
 from automl_tf.data.grammar.function_words import (
     AND,
     BUT,
@@ -16,8 +17,8 @@ from automl_tf.data.grammar.function_words import (
     WHICH,
 )
 from automl_tf.data.grammar.ideas import noun, someone, thing
-from automl_tf.data.grammar.features import has_relative
 from automl_tf.data.grammar.meaning import (
+    THIRD,
     Asked,
     Clause,
     Entity,
@@ -123,9 +124,15 @@ def _two(chance: Chance) -> Sentence:
 
 
 def _two_in_a_row(chance: Chance) -> Sentence:
-    """One subject that does two things: ``He opened the door and called the dog``."""
+    """One subject that does two things: ``He opened the door and called the dog``.
+
+    Those who tell it of themselves do so in the present, as the German perfect would be said once
+    for both.
+    """
     tense = chance.mixed({Tense.PAST: 6, Tense.PRESENT: 3})
     subject = someone(chance, ("person",))
+    if person_of(subject) < THIRD:
+        tense = Tense.PRESENT
     frames = tuple(frame for frame in Frame if frame is not Frame.EXPERIENCE)
     wish = Wish(subject=subject, tense=tense, detail=Detail.NONE, plain=True, frames=frames)
     first, second = event(chance, wish), event(chance, replace(wish, plain=False))

@@ -28,9 +28,11 @@ def english_plural(singular: str) -> str:
 
 
 def german_genitive(noun: str, gender: Gender) -> str:
-    """The regular genitive singular: -es after sibilants and one syllable, else -s."""
+    """The regular genitive singular: -es after sibilants and one syllable, else -s; -nisses."""
     if gender is Gender.FEMININE:
         return noun
+    if noun.endswith("nis"):
+        return noun + "ses"
     syllables = len(re.findall(r"[aeiouyäöüé]+", noun.lower()))
     ends_in_vowel = re.search(r"[aeiouyé]h?$", noun) is not None
     if re.search(r"(s|ß|x|z|sch)$", noun) or (syllables == 1 and not ends_in_vowel):

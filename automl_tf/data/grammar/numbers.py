@@ -61,7 +61,7 @@ def german_digits(number: int, cents: int = 0) -> str:
 def english_clock(hour: int, minutes: int) -> str:
     """A time of day on the half, quarter or five minutes, hours from 1 to 12."""
     if minutes == 0:
-        return f"{_ENGLISH_SMALL[hour]} o'clock"
+        return f"{_ENGLISH_SMALL[hour]} o’clock"
     if minutes <= _HALF:
         return f"{_ENGLISH_MINUTES[minutes]} past {_ENGLISH_SMALL[hour]}"
     return f"{_ENGLISH_MINUTES[_HOUR - minutes]} to {_ENGLISH_SMALL[hour % 12 + 1]}"

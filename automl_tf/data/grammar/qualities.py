@@ -5,6 +5,7 @@ comparative compares with ``more``; a German form that is left out is regular; a
 the comparative marks what is not compared. ``teuer/teur`` gives the stem before an ending.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 from automl_tf.data.grammar.words import Adjective, zipf
@@ -78,7 +79,7 @@ thick, thicker = dick ; book dictionary coat blanket carpet wall slice
 honest = ehrlich ; person
 sharp, sharper = scharf, schärfer, schärfst ; knife axe tool
 delicious = köstlich ; food drink
-deep, deeper = tief ; lake river valley cellar
+deep, deeper = tief ; nature cellar cave forest
 patient = geduldig ; person animal
 shy, shyer = schüchtern ; person animal
 ripe, riper = reif ; fruit
@@ -99,6 +100,8 @@ modest = bescheiden ; person
 wooden = hölzern, - ; bridge table hut box spoon ladder
 bitter = bitter, - ; coffee chocolate truth
 """
+
+_FITTING = 6
 
 
 def _parse_adjective(line: str, rank: int) -> Adjective:
@@ -147,3 +150,14 @@ def adjectives_for(names: tuple[str, ...], *, compared: bool = False) -> tuple[A
         for adjective in all_adjectives()
         if set(names) & set(adjective.kinds) and (adjective.de_comparative or not compared)
     )
+
+
+def weights(adjectives: Sequence[Adjective], names: tuple[str, ...]) -> list[int]:
+    """How likely each adjective is for something of these names.
+
+    One that asks for the very noun is likelier than one that suits a whole kind: apples are sour.
+    """
+    return [
+        adjective.weight * (_FITTING if names[-1] in adjective.kinds else 1)
+        for adjective in adjectives
+    ]

@@ -1,11 +1,12 @@
 """Makes up a second clause about those whom the first one has named."""
 
+from dataclasses import replace
+
 from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.circumstances import Detail
 from automl_tf.data.grammar.events import WITH_ONE_OBJECT, Wish, event, overlap
 from automl_tf.data.grammar.function_words import NO
 from automl_tf.data.grammar.ideas import kinds_of
-from automl_tf.data.grammar.pronouns import pronoun_for
 from automl_tf.data.grammar.meaning import (
     THIRD,
     Clause,
@@ -15,6 +16,7 @@ from automl_tf.data.grammar.meaning import (
     Prepositional,
     Tense,
 )
+from automl_tf.data.grammar.pronouns import pronoun_for
 from automl_tf.data.grammar.qualities import adjectives_for
 from automl_tf.data.grammar.states import IT, quality
 from automl_tf.data.grammar.verb_choice import can_happen
@@ -56,10 +58,15 @@ def following(chance: Chance, first: Clause, tense: Tense, *, happening: bool = 
 
     Args:
         chance: Source of the choices.
-        first: The clause before.
+        first: The clause before; if it says when, the new one does not.
         tense: Tense of the new clause.
         happening: Whether it must tell what happens, not how something is.
     """
+    clause = _about(chance, first, tense, happening=happening)
+    return replace(clause, time=None) if first.time else clause
+
+
+def _about(chance: Chance, first: Clause, tense: Tense, *, happening: bool) -> Clause:
     doer, thing = taken_up(first, first.subject), taken_up(first, first.direct)
     if thing and first.direct and chance.happens(45):
         kinds = kinds_of(first.direct)

@@ -6,7 +6,7 @@ from typing import TypeGuard
 from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.circumstances import Detail
 from automl_tf.data.grammar.events import WITH_ONE_OBJECT, Wish, event
-from automl_tf.data.grammar.function_words import BARE
+from automl_tf.data.grammar.function_words import BARE, POSSESSIVES
 from automl_tf.data.grammar.ideas import kinds_of, noun
 from automl_tf.data.grammar.meaning import (
     Clause,
@@ -29,7 +29,7 @@ def can_be_described(phrase: Phrase | None) -> TypeGuard[Entity]:
         isinstance(phrase, Entity)
         and phrase.relative is None
         and not (phrase.owner or phrase.contents or phrase.attribute)
-        and phrase.determiner is not BARE
+        and phrase.determiner not in (BARE, *POSSESSIVES)
     )
 
 

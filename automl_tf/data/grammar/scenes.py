@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.function_words import MANNERS, THE, A
-from automl_tf.data.grammar.ideas import descriptions, noun
-from automl_tf.data.grammar.pronouns import possessive
+from automl_tf.data.grammar.ideas import descriptions, noun, perhaps_compound
 from automl_tf.data.grammar.meaning import (
     Circumstance,
     Entity,
@@ -14,6 +13,7 @@ from automl_tf.data.grammar.meaning import (
 )
 from automl_tf.data.grammar.people import CITIES
 from automl_tf.data.grammar.places import Site, all_sites
+from automl_tf.data.grammar.pronouns import possessive
 from automl_tf.data.grammar.words import Adverbial, Case, Frame, Verb, zipf
 
 _BESIDE = {"behind": "hinter", "in front of": "vor", "next to": "neben"}
@@ -21,7 +21,8 @@ _BESIDE = {"behind": "hinter", "in front of": "vor", "next to": "neben"}
 
 def _site(chance: Chance) -> Site:
     sites = all_sites()
-    return chance.weighted(sites, [site.noun.weight for site in sites])
+    site = chance.weighted(sites, [site.noun.weight for site in sites])
+    return replace(site, noun=perhaps_compound(chance, site.noun))
 
 
 def _site_entity(chance: Chance, site: Site, visitor: Phrase | None) -> Entity:
@@ -31,7 +32,7 @@ def _site_entity(chance: Chance, site: Site, visitor: Phrase | None) -> Entity:
     determiner = {"the": THE, "a": A}.get(form) or possessive(chance, visitor)
     entity = Entity(site.noun, determiner)
     return (
-        replace(entity, descriptions=descriptions(chance, entity)) if chance.happens(45) else entity
+        replace(entity, descriptions=descriptions(chance, entity)) if chance.happens(70) else entity
     )
 
 

@@ -6,10 +6,9 @@ from automl_tf.data.grammar import scenes
 from automl_tf.data.grammar.chance import Chance
 from automl_tf.data.grammar.circumstances import by_rank
 from automl_tf.data.grammar.events import overlap
+from automl_tf.data.grammar.features import is_plural
 from automl_tf.data.grammar.function_words import BARE, INTENSIFIERS, NO, THE, THERE_IS_NO, A
 from automl_tf.data.grammar.ideas import PERSON, kinds_of, noun, someone, thing
-from automl_tf.data.grammar.pronouns import sex_of
-from automl_tf.data.grammar.features import is_plural
 from automl_tf.data.grammar.meaning import (
     THIRD,
     Clause,
@@ -29,7 +28,8 @@ from automl_tf.data.grammar.numbers import (
     german_digits,
     german_number,
 )
-from automl_tf.data.grammar.qualities import adjectives_for
+from automl_tf.data.grammar.pronouns import sex_of
+from automl_tf.data.grammar.qualities import adjectives_for, weights
 from automl_tf.data.grammar.verbs import special
 from automl_tf.data.grammar.words import Adverbial, Sex
 
@@ -75,7 +75,7 @@ def _is_person(phrase: Phrase) -> bool:
 
 
 def quality(chance: Chance, subject: Phrase, tense: Tense, kinds: tuple[str, ...] = ()) -> Clause:
-    """``The house is very old``; sometimes denied.
+    """``The house is very old``; sometimes denied; in the present rather than the perfect.
 
     Args:
         chance: Source of the choices.
@@ -83,8 +83,15 @@ def quality(chance: Chance, subject: Phrase, tense: Tense, kinds: tuple[str, ...
         tense: When.
         kinds: What the subject is; needed for a relative pronoun.
     """
-    fitting = adjectives_for(kinds or kinds_of(subject))
-    adjective = chance.weighted(fitting, [adjective.weight for adjective in fitting])
+    tense = Tense.PRESENT if tense is Tense.PERFECT else tense
+    said = subject.descriptions if isinstance(subject, Entity) else ()
+    names = kinds or kinds_of(subject)
+    fitting = [
+        adjective
+        for adjective in adjectives_for(names)
+        if adjective not in [description.adjective for description in said]
+    ]
+    adjective = chance.weighted(fitting, weights(fitting, names))
     gradable = bool(adjective.de_comparative)
     intensifier = by_rank(chance, INTENSIFIERS) if gradable and chance.happens(35) else None
     what = Comparison(Description(adjective, intensifier=intensifier))
@@ -101,7 +108,7 @@ def comparison(chance: Chance, subject: Phrase, tense: Tense) -> Clause:
     standard = _standard(chance, subject)
     if not fitting or overlap(subject, standard):
         return quality(chance, subject, tense)
-    adjective = chance.weighted(fitting, [adjective.weight for adjective in fitting])
+    adjective = chance.weighted(fitting, weights(fitting, kinds_of(subject)))
     degree = chance.mixed({Degree.COMPARATIVE: 3, Degree.POSITIVE: 1})
     what = Comparison(Description(adjective, degree), standard)
     return Clause(subject, special("be", "sein"), tense, predicate=what)
@@ -201,6 +208,8 @@ def existence(chance: Chance) -> Clause:
 
 def weather(chance: Chance, tense: Tense) -> Clause:
     """``It is raining in Berlin``."""
-    verb = special(*chance.mixed({("rain", "regnen"): 5, ("snow", "schneien"): 3}))
+    verb = special(
+        *chance.mixed({("rain", "regnen"): 5, ("snow", "schneien"): 3, ("thunder", "donnern"): 1})
+    )
     clause = Clause(IT, verb, tense)
     return replace(clause, place=scenes.city(chance)) if chance.happens(40) else clause

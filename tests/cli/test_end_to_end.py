@@ -1,0 +1,250 @@
+"""The whole tour as a person types it: search, browse, export, train, evaluate, translate."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from ruamel.yaml import YAML
+
+from automl_tf.search.leaderboard import leaderboard
+from automl_tf.search.opening import load_study
+from automl_tf.search.storage import default_url, open_storage
+from automl_tf.tracking.home import default_tracking_uri
+
+SPACE = {
+    "model.d_model": {"choices": [16, 32]},
+    "model.num_heads": {"choices": [1, 2]},
+    "model.dropout": {"low": 0.0, "high": 0.3},
+    "training.learning_rate": {"low": 1e-3, "high": 2e-2, "log": True},
+}
+FIXED = {
+    "model.d_ff": 64,
+    "model.encoder_layers": 1,
+    "model.decoder_layers": 1,
+    "training.max_steps": 120,
+    "training.precision": "fp32",
+    "training.validate_every": 30,
+    "training.warmup_steps": 5,
+    "training.batch_tokens": 256,
+    "data.vocab_size": 200,
+    "data.max_length": 32,
+}
+
+
+def run(*words: str, home: Path, text: str | None = None, code: int = 0) -> str:
+    """What the program prints, after checking its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "automl_tf", *words],
+        env={**os.environ, "AUTOML_TF_HOME": str(home)},
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def write_study(folder: Path, corpus: dict, **changes: Any) -> Path:
+    """A study file with its space beside it."""
+    study = {
+        "name": "tour",
+        "space": "space.yaml",
+        "corpus": corpus,
+        "fixed": FIXED,
+        "pruner": {"kind": "threshold", "lower": 0.0},
+        "sampler": {"kind": "random"},
+        "start_with_base": False,
+        "budget": {"trials": 3},
+        **changes,
+    }
+    yaml = YAML()
+    yaml.dump(SPACE, folder / "space.yaml")
+    yaml.dump(study, folder / "study.yaml")
+    return folder / "study.yaml"
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory, reversal: dict) -> dict[str, Any]:
+    """A finished study with pruned trials, by two workers."""
+    folder = tmp_path_factory.mktemp("tour")
+    pruner = {"kind": "threshold", "lower": 1.6, "warmup_steps": 60}
+    study = write_study(folder, reversal, pruner=pruner, budget={"trials": 4})
+    output = run("search", str(study), "--workers", "2", home=folder / "home")
+    return {"folder": folder, "home": folder / "home", "study": study, "output": output}
+
+
+@pytest.mark.slow
+def test_search_tells_what_happens(tour: dict[str, Any]) -> None:
+    output = tour["output"]
+    for number in range(4):
+        assert f"trial {number} starts" in output
+    assert "next:" in output
+    assert "automl-tf export tour -o best.yaml" in output
+
+
+@pytest.mark.slow
+def test_show_and_mlflow_agree(tour: dict[str, Any]) -> None:
+    board = json.loads(run("show", "tour", "--json", home=tour["home"]))
+    client = mlflow.MlflowClient(default_tracking_uri(tour["home"]))
+    assert sum(board["counts"].values()) == 4
+    parent = board["mlflow"]["run_id"]
+    status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+    for trial in board["trials"]:
+        told = client.get_run(trial["mlflow_run_id"])
+        assert told.data.tags["mlflow.parentRunId"] == parent
+        assert told.info.status == status[trial["state"]]
+        for name, value in trial["params"].items():
+            assert told.data.params[name] == str(value)
+        curve = client.get_metric_history(trial["mlflow_run_id"], "val_bleu")
+        assert {str(point.step): point.value for point in curve} == trial["intermediate"]
+        assert told.data.metrics["num_parameters"] == trial["num_parameters"]
+        if trial["state"] == "complete":
+            assert trial["values"] == [max(trial["intermediate"].values())]
+        else:
+            assert trial["reason"] in told.data.tags["mlflow.note.content"]
+        kept = {file.path for file in client.list_artifacts(trial["mlflow_run_id"])}
+        assert {"config.yaml", "samples.json"} <= kept
+
+
+@pytest.mark.slow
+def test_second_call_goes_on(tour: dict[str, Any]) -> None:
+    again = run("search", str(tour["study"]), home=tour["home"])
+    assert "starts" not in again
+    more = run("search", str(tour["study"]), "--trials", "5", "--workers", "1", home=tour["home"])
+    assert "trial 4 starts" in more
+    assert "trial 5 starts" not in more
+
+
+@pytest.mark.slow
+def test_another_space_is_refused(tour: dict[str, Any], tmp_path: Path, reversal: dict) -> None:
+    study = write_study(tmp_path, reversal)
+    YAML().dump({**SPACE, "model.d_model": {"choices": [16, 64]}}, tmp_path / "space.yaml")
+    error = run("search", str(study), home=tour["home"], code=2)
+    assert "space.model.d_model" in error
+
+
+@pytest.mark.slow
+def test_export_train_evaluate_translate(tour: dict[str, Any], reversal: dict) -> None:
+    home, folder = tour["home"], tour["folder"]
+    board = json.loads(run("show", "tour", "--json", home=home))
+    best = board["trials"][board["best"][0]]
+    run("export", "tour", "-o", str(folder / "best.yaml"), home=home)
+    bundle = folder / "bundle"
+    words = ("train", str(folder / "best.yaml"), "-o", str(bundle), "--json")
+    trained = json.loads(run(*words, home=home))
+    # The export repeats the trial: same seed, same data, same course.
+    assert trained["validation"]["bleu"] == pytest.approx(best["values"][0])
+    assert trained["test"]["bleu_signature"].startswith("nrefs:1|bs:1000|")
+    assert trained["model_version"] == "tour version 1"
+    files = ("--source", reversal["test"]["source"], "--target", reversal["test"]["target"])
+    outputs = folder / "hypotheses.txt"
+    given = json.loads(
+        run("evaluate", str(bundle), *files, "--json", "-o", str(outputs), home=home)
+    )
+    own = json.loads(run("evaluate", str(bundle), "--json", home=home))
+    assert given["bleu"] == own["bleu"] == trained["test"]["bleu"]
+    command = [sys.executable, "-m", "sacrebleu", reversal["test"]["target"], "-i", str(outputs)]
+    score = subprocess.run([*command, "-b", "-w", "6"], capture_output=True, text=True, check=True)
+    assert float(score.stdout) == pytest.approx(given["bleu"], abs=1e-5)
+    text = Path(reversal["test"]["source"]).read_text(encoding="utf-8")
+    assert run("translate", str(bundle), home=home, text=text) == outputs.read_text("utf-8")
+    assert run("translate", str(bundle), reversal["test"]["source"], home=home) == (
+        outputs.read_text("utf-8")
+    )
+    assert run("translate", str(bundle), home=home, text="\n\n") == "\n\n"
+
+
+@pytest.mark.slow
+def test_report_and_listing(tour: dict[str, Any]) -> None:
+    page = tour["folder"] / "report.html"
+    run("report", "tour", "-o", str(page), home=tour["home"])
+    assert "tour" in page.read_text("utf-8")
+    assert "tour" in run("studies", home=tour["home"])
+    assert "learning_rate" in run("show", "tour", home=tour["home"])
+
+
+def start_search(study: Path, home: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "automl_tf", "search", str(study), "--workers", "1", *words],
+        env={**os.environ, "AUTOML_TF_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if words in line:
+            return "".join(lines)
+    raise AssertionError("".join(lines))
+
+
+def curves(home: Path) -> list[dict[str, Any]]:
+    names = ("number", "state", "params", "values", "intermediate")
+    return [{name: trial[name] for name in names} for trial in board(home)["trials"]]
+
+
+def board(home: Path) -> dict[str, Any]:
+    """What ``show --json`` prints, without another process."""
+    storage = open_storage(default_url(home), home)
+    found = leaderboard(load_study(storage, "tour")).to_json()
+    storage.engine.dispose()
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, reversal: dict) -> dict[str, Any]:
+    """A study of one trial that nothing happens to."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    study = write_study(folder, reversal, budget={"trials": 2})
+    words = ("--set", "training.max_steps=300", "--workers", "1")
+    run("search", str(study), *words, home=folder / "home")
+    return {"study": study, "curves": curves(folder / "home")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disturbance", ["interrupt", "kill worker", "kill all"])
+def test_disturbed_search_ends_like_an_undisturbed_one(
+    undisturbed: dict[str, Any], tmp_path: Path, disturbance: str
+) -> None:
+    words = ("--set", "training.max_steps=300")
+    process = start_search(undisturbed["study"], tmp_path, *words)
+    read_until(process, "trial 0 step 60:")
+    if disturbance == "interrupt":
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(timeout=60) == 130
+        assert "Interrupted; everything is saved" in rest
+        states = [trial["state"] for trial in curves(tmp_path)]
+        assert states == ["waiting"]
+    else:
+        subprocess.run(["pkill", "-KILL", "-P", str(process.pid)], check=True)
+        if disturbance == "kill all":
+            process.kill()
+            process.wait(timeout=60)
+            time.sleep(1)
+        else:
+            process.communicate(timeout=120)
+            assert process.returncode == 0
+    output = run("search", str(undisturbed["study"]), *words, "--workers", "1", home=tmp_path)
+    if disturbance != "kill worker":
+        assert "trial 0 goes on" in output
+    assert curves(tmp_path) == undisturbed["curves"]
+    client = mlflow.MlflowClient(default_tracking_uri(tmp_path))
+    for trial in board(tmp_path)["trials"]:
+        history = client.get_metric_history(trial["mlflow_run_id"], "val_bleu")
+        assert {str(point.step): point.value for point in history} == trial["intermediate"]
+        assert client.get_run(trial["mlflow_run_id"]).info.status == "FINISHED"
