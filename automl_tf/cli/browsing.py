@@ -70,7 +70,7 @@ def report(
     Example: `automl-tf report quickstart -o report.html`
     """
     silence_libraries()
-    from automl_tf.search.report import write_report
+    from automl_tf.search.report.page import write_report
 
     write_report(opened_study(name, storage, home), home.absolute(), output)
     typer.echo(f"written: {output}")

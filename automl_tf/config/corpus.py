@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from automl_tf.config.base import Settings
+from automl_tf.config.base import Seed, Settings
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*$")]
-
-
+"""A language code, with script or country where wanted: ``en``, ``deu``, ``pt_BR``, ``zh-Hans``."""
 FilePath = Annotated[Path, Field(strict=False)]
+"""A path, given as text."""
 
 
 class _Corpus(Settings):
@@ -25,14 +25,16 @@ class SyntheticCorpus(_Corpus):
 
     kind: Literal["synthetic"]
     source_lang: Language = "en"
+    """The grammar writes English and German, in either direction."""
     target_lang: Language = "de"
+    """The other of the two languages."""
     train_pairs: Annotated[int, Field(ge=100, le=100_000)] = 20_000
     """Distinct pairs to train on."""
     validation_pairs: Annotated[int, Field(ge=10, le=5_000)] = 500
     """Pairs to validate on, none of them in the training split."""
     test_pairs: Annotated[int, Field(ge=10, le=5_000)] = 500
     """Pairs to test on, none of them in the other splits."""
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Seed = 1
     """Seed of the generator."""
 
 
@@ -62,9 +64,11 @@ class FilesCorpus(_Corpus):
 
     kind: Literal["files"]
     train: SplitFiles
+    """What models and vocabularies are trained on."""
     validation: SplitFiles
+    """What trials are compared on."""
     test: SplitFiles | None = None
-    """Used by the final training and by ``evaluate`` alone."""
+    """What only the final training and ``evaluate`` use."""
     source_column: str | None = None
     """Column of the source in tables, dots for nesting; the source language when not given."""
     target_column: str | None = None
@@ -84,7 +88,9 @@ class HubCorpus(_Corpus):
     train: str = "train"
     """Name of the split, slices allowed, as in ``train[:10000]``."""
     validation: str = "validation"
+    """Name of the split that trials are compared on."""
     test: str | None = "test"
+    """Name of the split that only the final training and ``evaluate`` use; null for none."""
     source_column: str | None = None
     """Column of the source, dots for nesting; found by the language code when not given."""
     target_column: str | None = None

@@ -1,26 +1,19 @@
-"""The project's own kinds of files: studies, spaces and exports."""
+"""The project's own kinds of files: studies with their spaces, and exports."""
 
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import Field
 
-from automl_tf.config.corpus import FilesCorpus, HubCorpus, SplitFiles
-from automl_tf.config.reading import (
-    Document,
-    nearest,
-    parse_value,
-    read_yaml,
-    unknown_key,
-    validated,
-)
+from automl_tf.config.checking import unknown_key, validated
+from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SplitFiles
+from automl_tf.config.reading import Document, Location, read_yaml
 from automl_tf.config.settings import GROUPS, TrialConfig, setting_types
-from automl_tf.config.space import Choices, Domain, Range, Scalar, Space
+from automl_tf.config.space import Space
+from automl_tf.config.space_file import check_setting, read_space
 from automl_tf.config.study import Study, StudyConfig, default_settings
-from automl_tf.errors import Place, UserError
+from automl_tf.errors import UserError
 
 
 class Export(TrialConfig):
@@ -46,12 +39,7 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         UserError: For any mistake in one of the two files.
     """
-    document = read_yaml(path).with_overrides(
-        {
-            ("fixed", key) if key.split(".")[0] in GROUPS else tuple(key.split(".")): value
-            for key, value in _parsed(overrides).items()
-        }
-    )
+    document = _overridden(read_yaml(path), overrides, fixes_settings=True)
     config = validated(StudyConfig, document)
     config = config.model_copy(
         update={
@@ -59,12 +47,14 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
             "corpus": _absolute_corpus(config.corpus, path),
         }
     )
-    space_document = read_yaml(config.space)
-    space = _space(space_document)
-    _check_fixed(config, space, document)
-    _check_start_with(config, space, document)
-    _prove(space, config, space_document, document)
-    return Study(config, space)
+    space, space_document = read_space(config.space)
+    study = Study(config, space)
+    _check_fixed(study, document)
+    _check_start_with(study, document)
+    _check_pruner(study, document)
+    _prove(study, space_document, document)
+    _check_full_training(study, document)
+    return study
 
 
 def read_export(path: Path, overrides: Sequence[str] = ()) -> Export:
@@ -77,28 +67,36 @@ def read_export(path: Path, overrides: Sequence[str] = ()) -> Export:
     Raises:
         UserError: For any mistake in the file.
     """
-    document = read_yaml(path).with_overrides(
-        {tuple(key.split(".")): value for key, value in _parsed(overrides).items()}
-    )
+    document = _overridden(read_yaml(path), overrides)
     export = validated(Export, document)
     return export.model_copy(update={"corpus": _absolute_corpus(export.corpus, path)})
 
 
-def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
-    values = {}
+def _overridden(
+    document: Document, overrides: Sequence[str], *, fixes_settings: bool = False
+) -> Document:
     for word in overrides:
-        key, equals, value = word.partition("=")
-        if not equals or not key:
-            raise UserError(f"--set {word} has no value.", "Write --set KEY=VALUE.")
-        values[key] = parse_value(value)
-    return values
+        key, equals, _ = word.partition("=")
+        path: Location = tuple(key.strip().split("."))
+        if not equals or not all(path):
+            raise UserError(
+                f"--set {word} is not a key with a value.",
+                "Write --set KEY=VALUE, as in --set training.max_steps=1000.",
+            )
+        if fixes_settings and len(path) > 1 and path[0] == "fixed":
+            path = path[1:]
+        if fixes_settings and path[0] in GROUPS:
+            # Dotted paths are the keys of `fixed`, not groups inside it.
+            path = ("fixed", ".".join(str(part) for part in path))
+        document = document.with_override(path, word)
+    return document
 
 
 def _absolute(path: Path, beside: Path) -> Path:
     return (beside.absolute().parent / path.expanduser()).resolve()
 
 
-def _absolute_corpus(corpus: Any, beside: Path) -> Any:  # noqa: ANN401 - a member of the union
+def _absolute_corpus(corpus: Corpus, beside: Path) -> Corpus:
     if isinstance(corpus, FilesCorpus):
         splits = {
             name: _absolute_split(getattr(corpus, name), beside)
@@ -117,111 +115,86 @@ def _absolute_split(split: SplitFiles | None, beside: Path) -> SplitFiles | None
     return split.model_copy(update={name: _absolute(path, beside) for name, path in paths.items()})
 
 
-def _space(document: Document) -> Space:
-    types_by_name = setting_types()
-    domains: dict[str, Domain] = {}
-    for name, body in document.data.items():
-        if name not in types_by_name:
-            raise unknown_key(name, types_by_name, document.place((name,)))
-        domains[name] = _domain(name, body, document)
-    if not domains:
-        raise UserError(
-            "The space is empty.", "Give at least one setting a domain.", document.place(())
-        )
-    return Space(domains)
-
-
-def _domain(name: str, body: Any, document: Document) -> Domain:  # noqa: ANN401
-    place = document.place((name,))
-    if not isinstance(body, dict):
-        raise UserError(
-            f"{name} has no domain.", "Write {choices: [...]} or {low: ..., high: ...}.", place
-        )
-    form: type[Choices | Range] = Choices if nearest("choices", body) else Range
-    domain = validated(form, Document(document.path, body, {(): place.line or 1}, prefix=name))
-    values = domain.choices if isinstance(domain, Choices) else (domain.low, domain.high)
-    for value in values:
-        _check_value(name, value, place)
-    numbers = _numbers(setting_types()[name].annotation)
-    if isinstance(domain, Range) and not numbers:
-        raise UserError(f"{name} is not a number and has no range.", "List its choices.", place)
-    if isinstance(domain, Range) and float not in numbers and not domain.is_whole:
-        raise UserError(
-            f"{name} is a whole number, but its range is not.", "Use whole bounds and step.", place
-        )
-    return domain
-
-
-def _check_value(name: str, value: Any, place: Place) -> None:  # noqa: ANN401
-    """Refuses a value that the setting does not take.
-
-    Raises:
-        UserError: With the rule that the value breaks.
-    """
-    try:
-        _adapter(setting_types()[name]).validate_python(value, strict=True)
-    except ValidationError as error:
-        message = error.errors()[0]["msg"]
-        raise UserError(
-            f"{name} = {value!r} does not fit: {message[0].lower()}{message[1:]}.", place=place
-        ) from None
-
-
-def _adapter(info: FieldInfo) -> TypeAdapter[Any]:
-    annotation: Any = info.annotation
-    for metadata in info.metadata:
-        annotation = typing.Annotated[annotation, metadata]
-    return TypeAdapter(annotation)
-
-
-def _numbers(annotation: Any) -> set[type]:  # noqa: ANN401
-    """The number types that an annotation admits, through ``Annotated`` and unions."""
-    if annotation in (int, float):
-        return {annotation}
-    members = typing.get_args(annotation)
-    return {number for member in members for number in _numbers(member)}
-
-
-def _check_fixed(config: StudyConfig, space: Space, document: Document) -> None:
+def _check_fixed(study: Study, document: Document) -> None:
     known = setting_types()
-    for name, value in config.fixed.items():
+    for name, value in study.config.fixed.items():
         place = document.place(("fixed", name))
         if name not in known:
             raise unknown_key(name, known, place)
-        if name in space.domains:
+        if name in study.space.domains:
             raise UserError(
                 f"{name} is both fixed and searched.",
-                f"Drop it from fixed, or from the space {config.space}.",
+                f"Drop it from fixed, or from the space {study.config.space}.",
                 place,
             )
-        _check_value(name, value, place)
+        check_setting(name, value, place)
 
 
-def _check_start_with(config: StudyConfig, space: Space, document: Document) -> None:
-    for index, start in enumerate(config.start_with):
+def _check_full_training(study: Study, document: Document) -> None:
+    known, full = setting_types(), study.config.full_training
+    for name, value in full.items():
+        place = document.place(("full_training", name))
+        if name not in known:
+            raise unknown_key(name, known, place)
+        check_setting(name, value, place)
+    searched = {name: domain for name, domain in study.space.domains.items() if name not in full}
+    violation = Space(searched).illegal_combination(
+        {**default_settings(), **study.config.fixed, **full}
+    )
+    if violation is not None:
+        places: list[Location] = [("full_training", name) for name in violation.rule.reads]
+        raise UserError(violation.what, violation.rule.remedy, document.place_of_any(places))
+
+
+def _check_start_with(study: Study, document: Document) -> None:
+    domains = study.space.domains
+    for index, start in enumerate(study.config.start_with):
         for name, value in start.items():
             place = document.place(("start_with", index, name))
-            if name not in space.domains:
-                raise unknown_key(name, space.domains, place)
-            if not space.contains(name, value):
+            if name not in setting_types():
+                raise unknown_key(name, domains, place)
+            if name not in domains:
                 raise UserError(
-                    f"{name} = {value!r} is outside its domain {space.domains[name]}.",
+                    f"{name} is not searched, so no trial can start with a value of its own.",
+                    f"Drop it, or give it a domain in the space {study.config.space}.",
+                    place,
+                )
+            if not study.space.contains(name, value):
+                raise UserError(
+                    f"{name} = {value!r} is outside its domain, {domains[name]}.",
                     "Start with a value of the space, or widen the space.",
                     place,
                 )
 
 
-def _prove(
-    space: Space, config: StudyConfig, space_document: Document, study_document: Document
-) -> None:
-    settings: Mapping[str, Scalar] = {**default_settings(), **config.fixed}
-    violation = space.illegal_combination(settings)
+def _check_pruner(study: Study, document: Document) -> None:
+    least = getattr(study.config.pruner, "min_steps", None)
+    longest = max(study.values("training.max_steps"))
+    if least is not None and least > longest:
+        raise UserError(
+            f"pruner.min_steps = {least} is above training.max_steps = {longest}.",
+            "Lower it, or leave it out for the first validation.",
+            document.place(("pruner", "min_steps")),
+        )
+
+
+def _prove(study: Study, space_document: Document, study_document: Document) -> None:
+    unproved = study.space.unproved_rule()
+    if unproved is not None:
+        names = [name for name in unproved.reads if name in study.space.domains]
+        raise UserError(
+            f"The space has too many combinations of {' and '.join(names)} to try each.",
+            "Give ranges a larger step, or list choices.",
+            space_document.place_of_any([(name,) for name in names]),
+        )
+    violation = study.space.illegal_combination({**default_settings(), **study.config.fixed})
     if violation is None:
         return
-    searched = [name for name in violation.rule.reads if name in space.domains]
+    searched: list[Location] = [
+        (name,) for name in violation.rule.reads if name in study.space.domains
+    ]
+    fixed: list[Location] = [("fixed", name) for name in violation.rule.reads]
     place = (
-        space_document.place((searched[-1],))
-        if searched
-        else study_document.place(("fixed", violation.rule.reads[-1]))
+        space_document.place_of_any(searched) if searched else study_document.place_of_any(fixed)
     )
     raise UserError(violation.what, violation.rule.remedy, place)

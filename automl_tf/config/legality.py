@@ -1,7 +1,8 @@
 """Which combinations of settings make a model, each rule once.
 
 The same rules check one configuration and prove a whole space: a rule names the few settings that
-it reads, so that every combination of their values can be tried before any trial is.
+it reads, so that every combination of their values can be tried before any trial is. (Of a rule
+that compares sizes, the ends of ranges are enough.)
 """
 
 from collections.abc import Callable, Mapping
@@ -18,12 +19,14 @@ class Rule:
         holds: Whether the values are legal.
         text: What does not hold, with a ``{}`` for each value.
         remedy: What to do.
+        is_comparison: Whether it holds between the ends of ranges if it holds at their ends.
     """
 
     reads: tuple[str, ...]
     holds: Callable[..., bool]
     text: str
     remedy: str
+    is_comparison: bool = False
 
     def violation(self, settings: Mapping[str, Any]) -> "Violation | None":
         """The violation of this rule by the settings, if there is one."""
@@ -74,12 +77,14 @@ RULES = (
         lambda warmup_steps, max_steps: warmup_steps < max_steps,
         "training.warmup_steps = {0} is not below training.max_steps = {1}.",
         "Shorten the warm-up or train longer.",
+        is_comparison=True,
     ),
     Rule(
         ("training.validate_every", "training.max_steps"),
         lambda validate_every, max_steps: validate_every <= max_steps,
         "training.validate_every = {0} is above training.max_steps = {1}.",
         "Validate more often or train longer.",
+        is_comparison=True,
     ),
     Rule(
         ("training.batch_tokens", "data.max_length"),
@@ -87,6 +92,7 @@ RULES = (
         "training.batch_tokens = {0} does not hold one sentence of data.max_length = {1} subwords "
         "and its end.",
         "Raise training.batch_tokens or lower data.max_length.",
+        is_comparison=True,
     ),
 )
 

@@ -3,21 +3,20 @@
 YAML 1.2 is read (``no`` is Norwegian, ``1e-4`` is a number), and nothing in a file is executed.
 """
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from automl_tf.errors import Place, UserError
 
-Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[str | int, ...]
+"""Keys and list indices, from the top of a document down."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +28,67 @@ class Document:
         data: Its content.
         lines: The line, counted from one, of each location.
         prefix: Dotted key of the part of the file that this is, if it is a part.
+        overrides: What the command line says instead of the file, by location.
     """
 
     path: Path
     data: dict[str, Any]
     lines: Mapping[Location, int] = field(repr=False)
     prefix: str = ""
+    overrides: Mapping[Location, str] = field(default_factory=dict)
+
+    def dotted(self, location: Sequence[str | int]) -> str:
+        """The key of a location as a person writes it."""
+        return ".".join(str(part) for part in (self.prefix, *location) if part != "")
 
     def place(self, location: Sequence[str | int]) -> Place:
         """Where a location stands, or its nearest ancestor that stands in the file."""
-        known = tuple(location)
-        while known and known not in self.lines:
-            known = known[:-1]
-        key = ".".join(str(part) for part in (self.prefix, *location) if part != "") or None
-        return Place(self.path, self.lines.get(known), key)
+        ancestors = [tuple(location[:length]) for length in range(len(location), -1, -1)]
+        for ancestor in ancestors:
+            if ancestor in self.overrides:
+                return Place(key=f"--set {self.overrides[ancestor]}")
+        line = next((self.lines[known] for known in ancestors if known in self.lines), None)
+        return Place(self.path, line, self.dotted(location) or None)
 
-    def with_overrides(self, overrides: Mapping[Location, Any]) -> "Document":
-        """The document with some values replaced or added."""
+    def place_of_any(self, locations: Sequence[Location]) -> Place:
+        """Where the last of some values stands; what the command line says comes before all."""
+        given = [location for location in locations if location in self.overrides]
+        written = [location for location in locations if location in self.lines]
+        written.sort(key=lambda location: self.lines[location])
+        return self.place((given or written or locations)[-1])
+
+    def part(self, key: str) -> "Document":
+        """The part of the file under a top-level key."""
+        lines = {location[1:]: line for location, line in self.lines.items() if location[0] == key}
+        return Document(self.path, self.data[key], lines, prefix=key)
+
+    def with_data(self, data: dict[str, Any]) -> "Document":
+        """Another content in the same places."""
+        return replace(self, data=data)
+
+    def with_override(self, location: Location, word: str) -> "Document":
+        """The document with one value replaced or added.
+
+        Args:
+            location: Where the value goes.
+            word: ``KEY=VALUE`` as the person wrote it.
+
+        Raises:
+            UserError: If the location lies inside a single value.
+        """
         data = _plain(self.data)
-        for location, value in overrides.items():
-            _assign(data, location, value)
-        return Document(self.path, data, self.lines, self.prefix)
+        inner = data
+        for depth, part in enumerate(location[:-1]):
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise UserError(
+                    f"--set {word}: {self.dotted(location[: depth + 1])} is not a group of "
+                    "settings.",
+                    "Give it a whole value in YAML, as in --set 'objectives=[bleu, latency]'.",
+                )
+        inner[location[-1]] = parse_value(word.partition("=")[2])
+        overrides = {**self.overrides, location: word}
+        return replace(self, data=data, overrides=overrides)
 
 
 def read_yaml(path: Path) -> Document:
@@ -58,124 +97,54 @@ def read_yaml(path: Path) -> Document:
     Raises:
         UserError: If the file is missing, not UTF-8, not YAML, or not a mapping.
     """
+    text = _text(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        tree = YAML(typ="rt", pure=True).load(text)
+        data, lines = _plain(tree), _lines(tree)
+    except MarkedYAMLError as error:
+        line = None if error.problem_mark is None else error.problem_mark.line + 1
+        problem = str(error.problem or error).split("\n")[0]
+        raise UserError(f"This is not YAML: {problem}.", place=Place(path, line)) from None
+    except (YAMLError, ValueError) as error:
+        problem = str(error).split("\n")[0]
+        raise UserError(f"This is not YAML: {problem}.", place=Place(path)) from None
+    except RecursionError:
+        raise UserError("The file holds itself by an alias.", place=Place(path)) from None
+    if not isinstance(data, dict):
+        raise UserError(
+            f"The file holds {_kind(data)}, not settings by name.",
+            "Write one `key: value` a line.",
+            Place(path),
+        )
+    return Document(path, data, lines)
+
+
+def parse_value(text: str) -> Any:  # noqa: ANN401 - any YAML value
+    """The YAML value of a word of the command line; the word itself if it is not YAML."""
+    try:
+        return _plain(YAML(typ="rt", pure=True).load(text))
+    except (YAMLError, ValueError, RecursionError):
+        return text
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
     except FileNotFoundError:
         raise UserError(
             f"There is no file {path.absolute()}.", "Check the path.", Place(path)
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}.", place=Place(path)) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path} cannot be read: {reason}.", place=Place(path)) from None
     try:
-        tree = YAML(typ="rt", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = None if mark is None else mark.line + 1
-        problem = str(error.problem or error).split("\n")[0]
-        raise UserError(f"This is not YAML: {problem}.", place=Place(path, line)) from None
-    except (YAMLError, ValueError) as error:
-        raise UserError(f"This is not YAML: {error}.", place=Place(path)) from None
-    if not isinstance(tree, CommentedMap):
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise UserError(
-            f"The file holds {_kind(tree)}, not settings by name.",
-            "Write one `key: value` a line.",
-            Place(path),
-        )
-    lines: dict[Location, int] = {}
-    _collect_lines(tree, (), lines)
-    return Document(path, _plain(tree), lines)
-
-
-def parse_value(text: str) -> Any:  # noqa: ANN401 - any YAML value
-    """The YAML value of a word of the command line."""
-    try:
-        return _plain(YAML(typ="rt", pure=True).load(text))
-    except YAMLError:
-        return text
-
-
-def validated(model: type[Model], document: Document) -> Model:
-    """The document as settings.
-
-    Raises:
-        UserError: For the first key that is unknown, missing, mistyped or out of range.
-    """
-    try:
-        return model.model_validate(document.data)
-    except ValidationError as error:
-        raise _user_error(error, model, document) from None
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a person most likely meant."""
-    names = sorted(known)
-    matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if not matches:
-        tails = {full.rsplit(".", 1)[-1]: full for full in names}
-        matches = [
-            tails[tail] for tail in difflib.get_close_matches(name.rsplit(".", 1)[-1], tails, n=1)
-        ]
-    return matches[0] if matches else None
-
-
-def unknown_key(name: str, known: Iterable[str], place: Place) -> UserError:
-    """The error for a key that nothing reads."""
-    names = sorted(known)
-    match = nearest(name, names)
-    remedy = f"Did you mean {match}?" if match else f"Known here: {', '.join(names)}."
-    return UserError(f"There is no setting {name}.", remedy, place)
-
-
-def _user_error(error: ValidationError, model: type[BaseModel], document: Document) -> UserError:
-    # A misspelt key is also a missing one: name the spelling, which is what the person sees.
-    first = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-    location = _spoken(first["loc"], document.data)
-    place = document.place(location)
-    dotted = ".".join(str(part) for part in location)
-    match first["type"]:
-        case "extra_forbidden":
-            return unknown_key(dotted, _known_paths(model), place)
-        case "missing" | "union_tag_not_found":
-            tag = ".kind" if first["type"] == "union_tag_not_found" else ""
-            hint = first.get("ctx", {}).get("discriminator", "")
-            remedy = f"Add {hint}." if hint and not tag else "Add it."
-            return UserError(f"The key {dotted}{tag} is missing.", remedy, place)
-        case "value_error":
-            return UserError(str(first["ctx"]["error"]), place=place)
-        case "union_tag_invalid":
-            tag, expected = first["ctx"]["tag"], first["ctx"]["expected_tags"]
-            return UserError(f"{dotted}.kind = {tag} is unknown.", f"Use one of {expected}.", place)
-    given = f"{dotted} = {first['input']!r}" if location else "The file"
-    return UserError(f"{given} does not fit: {_lower(first['msg'])}.", place=place)
-
-
-def _spoken(location: Location, data: Any) -> Location:  # noqa: ANN401
-    """The location without the tags of unions, which stand in no file."""
-    spoken: list[str | int] = []
-    for index, part in enumerate(location):
-        last = index == len(location) - 1
-        is_key = isinstance(data, Mapping) and part in data
-        if is_key or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
-            data = data[part]
-        elif not last or part == "[key]":
-            continue
-        spoken.append(part)
-    return tuple(spoken)
-
-
-def _known_paths(annotation: Any, prefix: str = "") -> list[str]:  # noqa: ANN401
-    """The dotted path of every key of a settings class, of all members where it has unions."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        paths = []
-        for name, info in annotation.model_fields.items():
-            paths += [prefix + name, *_known_paths(info.annotation, f"{prefix}{name}.")]
-        return paths
-    members = getattr(annotation, "__args__", ())
-    return [path for member in members for path in _known_paths(member, prefix)]
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+            f"The file is not UTF-8: byte {raw[error.start]:#04x} begins no character.",
+            "Save it as UTF-8.",
+            Place(path, raw.count(b"\n", 0, error.start) + 1),
+        ) from None
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401
@@ -184,15 +153,23 @@ def _kind(value: Any) -> str:  # noqa: ANN401
     return "a list" if isinstance(value, list) else f"the value {value!r}"
 
 
-def _collect_lines(node: Any, location: Location, lines: dict[Location, int]) -> None:  # noqa: ANN401
+def _lines(node: Any, location: Location = ()) -> dict[Location, int]:  # noqa: ANN401
+    """The line of each key and item below a node of the reader's own types."""
+    lines: dict[Location, int] = {}
+    children: list[tuple[str | int, Any, Any]]
     if isinstance(node, CommentedMap):
-        for key, value in node.items():
-            lines[*location, key] = node.lc.key(key)[0] + 1
-            _collect_lines(value, (*location, key), lines)
+        # Keys that come from elsewhere by `<<` have no line here.
+        own = node.lc.data or {}
+        children = [(str(key), value, own.get(key)) for key, value in node.items()]
     elif isinstance(node, CommentedSeq):
-        for index, value in enumerate(node):
-            lines[*location, index] = node.lc.item(index)[0] + 1
-            _collect_lines(value, (*location, index), lines)
+        children = [(index, value, node.lc.item(index)) for index, value in enumerate(node)]
+    else:
+        return lines
+    for key, value, position in children:
+        if position is not None:
+            lines[*location, key] = position[0] + 1
+        lines |= _lines(value, (*location, key))
+    return lines
 
 
 def _plain(node: Any) -> Any:  # noqa: ANN401
@@ -204,17 +181,5 @@ def _plain(node: Any) -> Any:  # noqa: ANN401
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
-    return node
-
-
-def _assign(data: dict[str, Any], location: Location, value: Any) -> None:  # noqa: ANN401
-    *parents, last = (str(part) for part in location)
-    for parent in parents:
-        inner = data.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise UserError(
-                f"--set {'.'.join(str(part) for part in location)}: {parent} is not a group.",
-                "Name a setting of the file.",
-            )
-        data = inner
-    data[last] = value
+    # YAML 1.2 has no dates; the reader has, and they are text to us.
+    return node.isoformat() if isinstance(node, dt.date) else node

@@ -7,8 +7,9 @@ Every default stands here and nowhere else.
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
+from pydantic.fields import FieldInfo
 
-from automl_tf.config.base import Settings
+from automl_tf.config.base import MisfitError, Seed, Settings
 from automl_tf.config.corpus import Corpus
 from automl_tf.config.legality import first_violation
 
@@ -136,17 +137,21 @@ class TrialConfig(Settings):
     corpus: Corpus
     """The parallel text."""
     model: ModelConfig = ModelConfig()
+    """The Transformer."""
     training: TrainingConfig = TrainingConfig()
+    """Its optimisation."""
     data: DataConfig = DataConfig()
+    """Vocabulary and filters."""
     decoding: DecodingConfig = DecodingConfig()
-    seed: Annotated[int, Field(ge=0)] = 1
+    """The search for a translation."""
+    seed: Seed = 1
     """Seed of the initial weights, the order of the batches and the dropout."""
 
     @model_validator(mode="after")
     def _is_legal(self) -> "TrialConfig":
         violation = first_violation(flatten(self))
         if violation is not None:
-            raise ValueError(str(violation))
+            raise MisfitError(str(violation), *violation.rule.reads)
         return self
 
 
@@ -174,12 +179,16 @@ def unflatten(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return nested
 
 
-def setting_types() -> dict[str, Any]:
-    """The annotated type of every setting of the four groups, by dotted path."""
-    groups = {name: TrialConfig.model_fields[name].annotation for name in GROUPS}
+def setting_types() -> dict[str, FieldInfo]:
+    """The type and the bounds of every setting of the four groups, by dotted path."""
+    groups: dict[str, type[Settings]] = {
+        "model": ModelConfig,
+        "training": TrainingConfig,
+        "data": DataConfig,
+        "decoding": DecodingConfig,
+    }
     return {
         f"{group}.{name}": field
-        for group, model in groups.items()
-        if model is not None
-        for name, field in model.model_fields.items()
+        for group, settings in groups.items()
+        for name, field in settings.model_fields.items()
     }

@@ -1,9 +1,10 @@
 """Search spaces: dotted paths mapped to domains, static and proved legal as a whole."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import Field, model_validator
 
@@ -12,12 +13,14 @@ from automl_tf.config.legality import RULES, Rule, Violation
 
 Scalar = bool | int | float | str
 
-# Only bounds the work of a proof or a grid: the rules are monotone in a longer range's values.
-LONGEST_ENUMERATED_RANGE = 64
+LONGEST_LISTED_RANGE = 64
+"""Values of a range up to which a grid lists them."""
+MOST_COMBINATIONS = 100_000
+"""Combinations of values up to which a rule is proved by trying them; takes about a second."""
 
 
 class Choices(Settings):
-    """A finite set of values, in the order of their size where they have one."""
+    """A finite set of values."""
 
     choices: Annotated[tuple[Scalar, ...], Field(min_length=1, strict=False)]
     """The values, each once."""
@@ -25,15 +28,24 @@ class Choices(Settings):
     @model_validator(mode="after")
     def _are_distinct(self) -> "Choices":
         if len({(type(choice), choice) for choice in self.choices}) < len(self.choices):
-            raise ValueError(f"the choices {list(self.choices)} repeat a value. List each once.")
+            raise ValueError(f"{self} repeats a value. List each once.")
         return self
 
     @property
-    def is_finite(self) -> bool:
-        """Whether every value can be listed."""
+    def is_listable(self) -> bool:
+        """Whether the values are few enough for a grid."""
         return True
 
-    def corners(self) -> tuple[Scalar, ...]:
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return len(self.choices)
+
+    def values(self) -> tuple[Scalar, ...]:
+        """Every value."""
+        return self.choices
+
+    def ends(self) -> tuple[Scalar, ...]:
         """Every value: choices have no order that a rule could rely on."""
         return self.choices
 
@@ -41,12 +53,12 @@ class Choices(Settings):
         """Whether the value is one of the choices."""
         return any(type(value) is type(choice) and value == choice for choice in self.choices)
 
-    def nearest(self, value: Scalar) -> Scalar:
-        """The choice closest to the value; the first one where there is no distance."""
-        numbers = [choice for choice in self.choices if isinstance(choice, int | float)]
-        if value in self.choices or not numbers or not isinstance(value, int | float):
-            return value if value in self.choices else self.choices[0]
-        return min(numbers, key=lambda number: abs(number - value))
+    def nearest(self, value: Any) -> Scalar:  # noqa: ANN401 - any setting
+        """The choice closest to a value; the first one where there is no distance."""
+        if self.contains(value) or not _is_number(value):
+            return value if self.contains(value) else self.choices[0]
+        numbers = [choice for choice in self.choices if _is_number(choice)]
+        return min(numbers, key=lambda number: abs(number - value), default=self.choices[0])
 
     def __str__(self) -> str:
         return f"{list(self.choices)}"
@@ -58,7 +70,7 @@ class Range(Settings):
     low: int | float
     """Smallest value."""
     high: int | float
-    """Largest value."""
+    """Upper bound; the largest value where the steps from ``low`` reach it."""
     step: Annotated[int | float, Field(gt=0)] | None = None
     """Distance between neighbouring values; whole numbers have a step of one by default."""
     log: bool = False
@@ -75,6 +87,11 @@ class Range(Settings):
             raise ValueError(f"a log range cannot start at low = {self.low}. Start above zero.")
         if self.log and self.step is not None:
             raise ValueError("a range has either log or step. Drop one of the two.")
+        if self.count == 1:
+            raise ValueError(
+                f"no step = {self.step} leads from low = {self.low} to high = {self.high}. "
+                "Shorten the step."
+            )
         return self
 
     @property
@@ -83,44 +100,57 @@ class Range(Settings):
         return all(isinstance(value, int) for value in (self.low, self.high, self.step or 1))
 
     @property
-    def is_finite(self) -> bool:
-        """Whether the values are few enough to be listed."""
-        return 0 < self._count() <= LONGEST_ENUMERATED_RANGE
+    def is_listable(self) -> bool:
+        """Whether the values are few enough for a grid."""
+        return self.count is not None and self.count <= LONGEST_LISTED_RANGE
 
-    def corners(self) -> tuple[int | float, ...]:
-        """Every value of a short stepped range, else the two ends."""
-        if not self.is_finite:
-            return (self.low, self.high)
-        step = self.step or 1
-        return tuple(self.low + index * step for index in range(self._count()))
+    @property
+    def count(self) -> int | None:
+        """How many values there are; None if they are continuous."""
+        if self._distance is None:
+            return None
+        # A little more than the quotient: 0.3 / 0.1 falls short of three.
+        return math.floor((self.high - self.low) / self._distance + 1e-9) + 1
 
-    def _count(self) -> int:
-        """The number of values; zero if they have no even distance."""
-        step = 1 if self.is_whole and self.step is None else self.step
-        if step is None or self.log:
-            return 0
-        return int((self.high - self.low) / step + 1e-9) + 1
+    def values(self) -> tuple[int | float, ...]:
+        """Every value of a range that is not continuous, in ascending order."""
+        assert self.count is not None
+        return tuple(self._at(index) for index in range(self.count))
+
+    def ends(self) -> tuple[int | float, int | float]:
+        """The smallest and the largest value."""
+        return self.low, self.high if self.count is None else self._at(self.count - 1)
 
     def contains(self, value: Scalar) -> bool:
-        """Whether the value lies in the range."""
-        if isinstance(value, bool | str) or not self.low <= value <= self.high:
+        """Whether the value lies in the range; steps are as exact as their arithmetic."""
+        if not _is_number(value) or (self.is_whole and not isinstance(value, int)):
             return False
-        return self.nearest(value) == value
+        if self.count is None:
+            return self.low <= value <= self.high
+        return math.isclose(self.nearest(value), value, rel_tol=1e-9, abs_tol=1e-12)
 
-    def nearest(self, value: Scalar) -> int | float:
+    def nearest(self, value: Any) -> int | float:  # noqa: ANN401 - any setting
         """The value of the range closest to a value; its lower end where there is no distance."""
-        if isinstance(value, bool | str):
+        if not _is_number(value):
             return self.low
-        inside = min(max(value, self.low), self.high)
-        if self.is_whole and self.step is None:
-            return round(inside)
-        if self.step is None:
-            return inside
-        steps = min(round((inside - self.low) / self.step), int((self.high - self.low) / self.step))
-        return self.low + steps * self.step
+        low, high = self.ends()
+        inside: int | float = min(max(value, low), high)
+        if self._distance is None:
+            return float(inside)
+        return self._at(round((inside - low) / self._distance))
+
+    @property
+    def _distance(self) -> int | float | None:
+        return 1 if self.step is None and self.is_whole else self.step
+
+    def _at(self, index: int) -> int | float:
+        """The value that many steps above the lower end, as a person would write it."""
+        assert self._distance is not None
+        return round(self.low + index * self._distance, 12)
 
     def __str__(self) -> str:
-        return f"from {self.low} to {self.high}" + (f" by {self.step}" if self.step else "")
+        steps = f" by {self.step}" if self.step else ""
+        return f"from {self.low} to {self.high}{steps}{' (log)' if self.log else ''}"
 
 
 Domain = Choices | Range
@@ -140,6 +170,10 @@ class Space:
         """Whether a setting's domain holds the value."""
         return self.domains[name].contains(value)
 
+    def unproved_rule(self) -> Rule | None:
+        """The first rule that reads more combinations of values than can be tried."""
+        return next((rule for rule in RULES if self._count(rule) > MOST_COMBINATIONS), None)
+
     def illegal_combination(self, fixed: Mapping[str, Any]) -> Violation | None:
         """The first combination of values in the space that makes no model.
 
@@ -155,8 +189,23 @@ class Space:
 
     def _combinations(self, rule: Rule, fixed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         values = [
-            self.domains[name].corners() if name in self.domains else (fixed[name],)
+            _tried(rule, self.domains[name]) if name in self.domains else (fixed[name],)
             for name in rule.reads
         ]
         for combination in itertools.product(*values):
             yield dict(zip(rule.reads, combination, strict=True))
+
+    def _count(self, rule: Rule) -> int:
+        searched = [self.domains[name] for name in rule.reads if name in self.domains]
+        if rule.is_comparison:
+            return math.prod(len(domain.ends()) for domain in searched)
+        return math.prod(domain.count or 1 for domain in searched)
+
+
+def _tried(rule: Rule, domain: Domain) -> tuple[Scalar, ...]:
+    """The values that a rule has to hold for, so that it holds for all of a domain."""
+    return domain.ends() if rule.is_comparison else domain.values()
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:  # noqa: ANN401 - any setting
+    return isinstance(value, int | float) and not isinstance(value, bool)

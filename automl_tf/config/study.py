@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from automl_tf.config.base import Settings
+from automl_tf.config.base import MisfitError, Seed, Settings
 from automl_tf.config.corpus import Corpus, FilePath
 from automl_tf.config.settings import GROUPS, TrialConfig, flatten, unflatten
 from automl_tf.config.space import Scalar, Space
@@ -185,49 +185,60 @@ class StudyConfig(Settings):
     space: FilePath
     """File of the search space; a relative path starts at the folder of the study file."""
     corpus: Corpus
+    """The parallel text."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, strict=False)] = ("bleu",)
     """What is optimised; the first decides which checkpoint of a trial is kept."""
     constraints: dict[Limit, Annotated[float, Field(gt=0)]] = Field(default={})
     """Upper limits that are checked before a trial trains; latency in milliseconds."""
     fixed: dict[str, Any] = Field(default={})
     """Settings by dotted path that differ from their defaults and are not searched."""
+    full_training: dict[str, Any] = Field(default={})
+    """Settings by dotted path that an export takes in place of its trial's: trials are short so
+    that there can be many, and the final training is as long as it pays."""
     start_with: tuple[dict[str, Scalar], ...] = Field(default=(), strict=False)
     """Configurations by dotted path that are tried first; what they leave out is sampled."""
     start_with_base: bool = True
     """Whether the paper's base model, brought into the space, is the very first trial."""
     sampler: Sampler = TPESampler(kind="tpe")
+    """How the next configuration is proposed."""
     pruner: Pruner = MedianPruner(kind="median")
+    """Which trials are stopped early; with several objectives none is."""
     budget: Budget = Budget()
-    seed: Annotated[int, Field(ge=0)] = 1
+    """When the study is over."""
+    seed: Seed = 1
     """Seed of the sampler; the seed of a trial comes from it and from the trial's number."""
 
     @field_validator("objectives")
     @classmethod
     def _objectives_fit(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(objectives)) < len(objectives):
-            raise ValueError(f"the objectives {list(objectives)} repeat one. List each once.")
+            raise ValueError(f"{list(objectives)} repeats an objective. List each once.")
         if objectives[0] != "bleu":
             raise ValueError(
-                f"the first objective is {objectives[0]}, which no checkpoint can be chosen by. "
+                f"the first is {objectives[0]}, which no checkpoint can be chosen by. "
                 "Put bleu first."
             )
         return objectives
 
     @model_validator(mode="after")
     def _strategy_fits(self) -> "StudyConfig":
-        if len(self.objectives) > 1 and self.pruner.kind != "none":
-            if "pruner" in self.model_fields_set:
-                raise ValueError(
-                    f"pruner.kind = {self.pruner.kind} compares trials by one number, but "
-                    f"there are {len(self.objectives)} objectives. Use pruner: {{kind: none}}."
-                )
-            return self.model_copy(update={"pruner": NoPruner(kind="none")})
-        if len(self.objectives) > 1 and self.sampler.kind == "cmaes":
-            raise ValueError(
-                f"sampler.kind = cmaes serves one objective, not {len(self.objectives)}. Use tpe, "
-                "gp or nsgaii."
+        number = len(self.objectives)
+        if number == 1:
+            return self
+        if self.sampler.kind == "cmaes":
+            raise MisfitError(
+                f"sampler.kind = cmaes serves one objective, not {number}. Use tpe, gp or nsgaii.",
+                "sampler.kind",
             )
-        return self
+        if self.pruner.kind == "none":
+            return self
+        if "pruner" in self.model_fields_set:
+            raise MisfitError(
+                f"pruner.kind = {self.pruner.kind} compares trials by one number, but there are "
+                f"{number} objectives. Use pruner: {{kind: none}}.",
+                "pruner.kind",
+            )
+        return self.model_copy(update={"pruner": NoPruner(kind="none")})
 
 
 @dataclass(frozen=True)
@@ -242,6 +253,12 @@ class Study:
     config: StudyConfig
     space: Space
 
+    def values(self, name: str) -> tuple[Any, ...]:
+        """The values that a setting takes in the study; of a range, the ends."""
+        if name in self.space.domains:
+            return self.space.domains[name].ends()
+        return (self.config.fixed.get(name, default_settings()[name]),)
+
     def trial_config(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
         """The configuration of one trial: defaults, then what the study fixes, then the trial.
 
@@ -249,9 +266,24 @@ class Study:
             params: The searched settings by dotted path.
             seed: Seed of the trial.
         """
-        settings = unflatten({**self.config.fixed, **params})
+        return self._config({**self.config.fixed, **params}, seed)
+
+    def full_config(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
+        """The configuration of the final training with a trial's parameters.
+
+        Args:
+            params: The searched settings by dotted path.
+            seed: Seed of the trial.
+        """
+        return self._config({**self.config.fixed, **params, **self.config.full_training}, seed)
+
+    def _config(self, settings: Mapping[str, Any], seed: int) -> TrialConfig:
         return TrialConfig.model_validate(
-            {"corpus": self.config.corpus.model_dump(), "seed": seed, **settings}
+            {
+                "corpus": self.config.corpus.model_dump(),
+                "seed": seed,
+                **unflatten(dict(settings)),
+            }
         )
 
 

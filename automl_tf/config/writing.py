@@ -45,10 +45,13 @@ def to_yaml(
 
 
 def _mapping(settings: BaseModel, prefix: str, notes: Mapping[str, str]) -> CommentedMap:
+    given = settings.model_dump(mode="json", exclude_none=True)
     tree = CommentedMap()
-    for name, value in settings.model_dump(mode="json", exclude_none=True).items():
-        tree[name] = value
-        note = notes.get(f"{prefix}.{name}")
-        if note:
-            tree.yaml_add_eol_comment(note, name)
+    for name, field in type(settings).model_fields.items():
+        # Reading puts the default where nothing is written: a null is left out only if it is one.
+        if name in given or field.default is not None:
+            tree[name] = given.get(name)
+            note = notes.get(f"{prefix}.{name}")
+            if note:
+                tree.yaml_add_eol_comment(note, name)
     return tree

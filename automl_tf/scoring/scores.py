@@ -10,16 +10,30 @@ from functools import cached_property
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-# Languages that write no spaces between words: 13a would take a sentence for one word.
-UNSPACED = ("ja", "ko", "th", "lo", "km", "my", "bo", "dz")
+CHINESE = frozenset({"zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh"})
+"""Codes of the languages that sacrebleu's tokenizer for Chinese script is for."""
+BY_CHARACTER = frozenset(
+    {
+        *("ja", "jpn", "ko", "kor", "th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur"),
+        *("bo", "bod", "tib", "dz", "dzo"),
+    }
+)
+"""Codes of languages whose words stand in no spaces (or, in Korean, take endings that make most
+of them unique): 13a would compare whole clauses. sacrebleu's own tokenizers for them need
+dictionaries that are not everywhere."""
 
 
 def bleu_tokenizer(target_lang: str) -> str:
-    """The name of sacrebleu's tokenizer for a target language."""
+    """The name of sacrebleu's tokenizer for a target language.
+
+    Args:
+        target_lang: Its code in two or three letters; script and country may follow, as in
+            ``zh-Hans`` or ``pt_BR``.
+    """
     language = target_lang.lower().replace("_", "-").split("-")[0]
-    if language == "zh":
+    if language in CHINESE:
         return "zh"
-    return "char" if language in UNSPACED else "13a"
+    return "char" if language in BY_CHARACTER else "13a"
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class Scorer:
 
     def score(self, hypotheses: Sequence[str]) -> Scores:
         """BLEU and chrF of one hypothesis a reference, in the references' order."""
-        hypotheses = list(hypotheses)
+        hypotheses = self._paired(hypotheses)
         return Scores(
             bleu=self._bleu.corpus_score(hypotheses, None).score,
             chrf=self._chrf.corpus_score(hypotheses, None).score,
@@ -90,20 +104,17 @@ class Scorer:
 
         Args:
             hypotheses: One hypothesis a reference.
-            resamples: Bootstrap samples.
+            resamples: Bootstrap samples, two at least.
         """
-        hypotheses = list(hypotheses)
-        # sacrebleu leaves the interval out of a score that has no variation to draw from.
-        bleu_metric = BLEU(tokenize=self._tokenizer)
-        chrf_metric = CHRF()
-        bleu = bleu_metric.corpus_score(hypotheses, self._references, n_bootstrap=resamples)
-        chrf = chrf_metric.corpus_score(hypotheses, self._references, n_bootstrap=resamples)
+        hypotheses = self._paired(hypotheses)
+        bleu = self._bleu.corpus_score(hypotheses, None, n_bootstrap=resamples)
+        chrf = self._chrf.corpus_score(hypotheses, None, n_bootstrap=resamples)
         return Evaluation(
-            scores=self.score(hypotheses),
+            scores=Scores(bleu.score, chrf.score),
             bleu_interval=float(bleu._ci),  # noqa: SLF001 - its only public form is rounded text
             chrf_interval=float(chrf._ci),  # noqa: SLF001
-            bleu_signature=str(bleu_metric.get_signature()),
-            chrf_signature=str(chrf_metric.get_signature()),
+            bleu_signature=str(self._bleu.get_signature()),
+            chrf_signature=str(self._chrf.get_signature()),
             num_sentences=len(hypotheses),
         )
 
@@ -111,3 +122,7 @@ class Scorer:
         """BLEU of one sentence, smoothed, against the reference of that index."""
         metric = BLEU(tokenize=self._tokenizer, effective_order=True)
         return float(metric.sentence_score(hypothesis, [self._references[0][index]]).score)
+
+    def _paired(self, hypotheses: Sequence[str]) -> list[str]:
+        assert len(hypotheses) == len(self._references[0]), "sacrebleu would drop what is too much"
+        return list(hypotheses)

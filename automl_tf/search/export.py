@@ -8,13 +8,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
+from automl_tf.config.settings import flatten
 from automl_tf.config.writing import to_yaml
 from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.pick import pick
 from automl_tf.search.record import (
     BEST_STEP,
     NUM_PARAMETERS,
-    RUN_ID,
     SEED,
     read_definition,
     validations,
@@ -39,7 +39,7 @@ def export(study: optuna.Study, rule: str = "best", number: int | None = None) -
     trial = pick(study, rule, number)
     definition = read_definition(study)
     seed = trial.user_attrs.get(SEED, trial_seed(definition.config.seed, trial.number))
-    config = definition.study.trial_config(trial.params, seed)
+    config = definition.study.full_config(trial.params, seed)
     return to_yaml(
         config,
         notes=_notes(study, trial),
@@ -54,6 +54,9 @@ def _notes(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
     notes = dict.fromkeys(definition.config.fixed, "fixed by the study")
     for name in trial.params:
         notes[name] = f"searched: {definition.space.domains[name]}"
+    tried = flatten(definition.study.trial_config(trial.params, definition.config.seed))
+    for name in definition.config.full_training:
+        notes[name] = f"for the full training; the trial had {tried[name]}"
     notes["seed"] = f"of trial {trial.number}: its training can be repeated"
     return notes
 
@@ -86,7 +89,7 @@ def _provenance(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "num_parameters": trial.user_attrs.get(NUM_PARAMETERS),
         "study_seed": definition.config.seed,
         "corpus_fingerprint": definition.fingerprint,
-        "mlflow_run_id": trial.user_attrs.get(RUN_ID),
+        "mlflow_run_id": board.trials[trial.number].mlflow_run_id,
         "mlflow_tracking_uri": board.mlflow["tracking_uri"],
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "git_commit": _git_commit(),

@@ -39,6 +39,8 @@ def open_study(storage: RDBStorage, definition: Definition, home: Path) -> optun
         if config.name in optuna.get_all_study_names(storage):
             study = optuna.load_study(study_name=config.name, storage=storage)
             check_same(study, definition)
+            # What may change, changes: budget, strategy, the full training.
+            study.set_user_attr(DEFINITION, definition.to_json())
             return study
         study = optuna.create_study(
             study_name=config.name,
@@ -83,6 +85,8 @@ def base_in_space(study: Study) -> dict[str, bool | int | float | str]:
     row = PAPER_ROWS["base"]
     paper = {
         **{f"model.{name}": value for name, value in row.model.model_dump().items()},
+        "model.d_k": row.model.head_width,
+        "model.d_v": row.model.value_width,
         "training.learning_rate": row.learning_rate,
         "training.warmup_steps": row.warmup_steps,
         "training.label_smoothing": row.label_smoothing,

@@ -89,12 +89,18 @@ def _by_number(trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
             "`automl-tf show` lists them.",
             Place(key="--trial"),
         )
+    if not found[0].params:
+        raise UserError(
+            f"Trial {number} waits for its turn and has no settings yet.",
+            "Go on with `automl-tf search`, or take another trial.",
+            Place(key="--trial"),
+        )
     return found[0]
 
 
 def _within(candidates: _Candidates, where: re.Match[str]) -> FrozenTrial:
     name, limited = candidates.check(where["name"]), candidates.check(where["limited"])
-    holds, limit = _SIGNS[where["sign"]], float(where["limit"])
+    holds, limit = _SIGNS[where["sign"]], _number(where["limit"])
     within = [
         trial for trial in candidates.trials if holds(candidates.value(trial, limited), limit)
     ]
@@ -110,6 +116,15 @@ def _within(candidates: _Candidates, where: re.Match[str]) -> FrozenTrial:
             Place(key="--pick"),
         )
     return max(within, key=lambda trial: candidates.gain(trial, name))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(
+            f"{text} is not a number.", f"Write {FORMS}.", Place(key="--pick")
+        ) from None
 
 
 def _knee(study: optuna.Study, candidates: _Candidates) -> FrozenTrial:

@@ -31,6 +31,7 @@ SESSIONS = "sessions"
 INFEASIBLE = "infeasible"
 BEST_STEP = "best_step"
 LOST = "lost"
+SAMPLES = "samples"
 
 REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
 """Parts of a definition that cannot change while a study lives: trials would not compare."""

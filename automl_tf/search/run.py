@@ -76,8 +76,11 @@ def open_search(study: Study, places: Places) -> Opened:
         study.config, study.space, corpus_fingerprint(study.config.corpus, cache)
     )
     opened = open_study(storage, definition, places.home)
-    training = study.trial_config({}, study.config.seed).training
-    opened.pruner = build_pruner(study.config.pruner, training.validate_every, training.max_steps)
+    opened.pruner = build_pruner(
+        study.config.pruner,
+        first_validation=min(study.values("training.validate_every")),
+        max_steps=max(study.values("training.max_steps")),
+    )
     return Opened(storage, opened, definition)
 
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import optuna
 import sqlalchemy
@@ -44,6 +45,8 @@ def open_storage(url: str, home: Path) -> RDBStorage:
     home.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    # Workers ask and tell and beat by themselves.
+    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
     try:
         # Creating the tables is not safe for two processes at once.
         with FileLock(home / "studies.lock", timeout=LOCK_WAIT_SECONDS):
@@ -72,11 +75,12 @@ def open_storage(url: str, home: Path) -> RDBStorage:
 
 
 def redacted(url: str) -> str:
-    """The URL without its password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return re.sub(r"//[^@/]*@", "//***@", url)
+    """The URL without its user and password."""
+    if url.startswith("sqlite:"):
+        return url
+    # A password may hold any character: all before the last @ goes.
+    hidden = re.sub(r"^(.*?://)?.*@", r"\1***@", url)
+    return re.sub(r"([?&][^=&]*passw[^=&]*=)[^&]*", r"\1***", hidden)
 
 
 @contextlib.contextmanager
@@ -99,7 +103,7 @@ def claiming(storage: RDBStorage, study_name: str, home: Path) -> Iterator[None]
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except sqlalchemy.exc.ArgumentError:
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number
         parsed = None
     backend = parsed.get_backend_name() if parsed is not None else None
     if parsed is None or backend not in ("sqlite", "postgresql"):
@@ -108,12 +112,27 @@ def _parsed(url: str) -> URL:
             "Use sqlite:///PATH or postgresql://USER@HOST/DATABASE.",
             Place(key="--storage"),
         )
+    if "@" in (parsed.host or ""):
+        raise UserError(
+            f"{redacted(url)} holds more than one @.",
+            "Write %40 for an @ in the password, or put the password into PGPASSWORD.",
+            Place(key="--storage"),
+        )
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise UserError(
+            f"{redacted(url)} is a database in memory, which no other worker sees.",
+            "Use sqlite:///PATH.",
+            Place(key="--storage"),
+        )
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 
 def _without_password(text: str, url: URL) -> str:
-    password = url.password
-    return text.replace(str(password), "***") if password else text
+    for password in (url.password, url.query.get("password")):
+        if password:
+            for form in (str(password), quote(str(password)), quote_plus(str(password))):
+                text = text.replace(form, "***")
+    return text
 
 
 def _lock_early(engine: sqlalchemy.Engine) -> None:

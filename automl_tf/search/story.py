@@ -1,5 +1,7 @@
 """What MLflow is told of a trial."""
 
+from typing import Any
+
 import optuna
 
 from automl_tf.config.settings import TrialConfig, given_settings
@@ -55,14 +57,16 @@ class TrialStory:
         self._run.log_metrics(0, {NUM_PARAMETERS: float(num_parameters)})
         self._run.set_tags({"corpus": data.fingerprint})
 
-    def validated(self, validation: Validation) -> None:
-        """The training curve so far, the scores and some translations."""
+    def validated(self, validation: Validation) -> list[dict[str, Any]]:
+        """The training curve so far, the scores and some translations, which it returns."""
         assert self._samples is not None, "a trial begins before it is validated"
         self._best = max(self._best or 0.0, validation.scores.bleu)
         self._run.log_curve([(point.step, point.metrics()) for point in validation.curve])
         metrics = {**validation.metrics(), "best_bleu": self._best}
         self._run.log_metrics(validation.step, metrics)
-        self._run.log_samples(validation.step, self._samples.rows(validation))
+        samples = self._samples.rows(validation)
+        self._run.log_samples(validation.step, samples)
+        return samples
 
     def attach(self, path: str, text: str) -> None:
         """A text file beside the run."""

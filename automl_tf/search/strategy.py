@@ -1,7 +1,9 @@
 """From a study's sampler and pruner to Optuna's."""
 
+import statistics
 from collections.abc import Mapping
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -11,7 +13,7 @@ from optuna.distributions import (
 )
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.space import Choices, Domain, Space
 from automl_tf.config.study import (
@@ -39,16 +41,12 @@ def distribution(domain: Domain) -> BaseDistribution:
     """The domain in Optuna's terms."""
     if isinstance(domain, Choices):
         return CategoricalDistribution(domain.choices)
+    # Optuna warns of an upper bound that no step reaches.
+    low, high = domain.ends()
     if domain.is_whole:
-        return IntDistribution(
-            int(domain.low), int(domain.high), log=domain.log, step=int(domain.step or 1)
-        )
-    return FloatDistribution(
-        float(domain.low),
-        float(domain.high),
-        log=domain.log,
-        step=None if domain.step is None else float(domain.step),
-    )
+        return IntDistribution(int(low), int(high), log=domain.log, step=int(domain.step or 1))
+    step = None if domain.step is None else float(domain.step)
+    return FloatDistribution(float(low), float(high), log=domain.log, step=step)
 
 
 def build_sampler(sampler: Sampler, space: Space, study_seed: int, number: int) -> BaseSampler:
@@ -78,20 +76,14 @@ def build_sampler(sampler: Sampler, space: Space, study_seed: int, number: int) 
                 n_startup_trials=startup, seed=seed, warn_independent_sampling=False
             )
         case QMCSampler():
-            # Its points are one sequence: every trial needs the same scrambling.
-            return optuna.samplers.QMCSampler(
-                scramble=True,
-                seed=study_seed,
-                warn_independent_sampling=False,
-                warn_asynchronous_seeding=False,
-            )
+            return _Sobol(space, study_seed, number)
         case NSGAIISampler(population=population):
             return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
 
 
 def trial_seed(study_seed: int, number: int) -> int:
     """The seed of a trial, from its study's seed and its number."""
-    return study_seed * 100_003 + number
+    return (study_seed * 100_003 + number) % 2**32
 
 
 def grid(space: Space) -> Mapping[str, list[bool | int | float | str]]:
@@ -101,13 +93,34 @@ def grid(space: Space) -> Mapping[str, list[bool | int | float | str]]:
         UserError: If a range is continuous.
     """
     for name, domain in space.domains.items():
-        if not domain.is_finite:
+        if not domain.is_listable:
             raise UserError(
                 f"sampler.kind = grid cannot list {name}, {domain}.",
                 "Give the range a step, list its choices, or use another sampler.",
                 Place(key=name),
             )
-    return {name: list(domain.corners()) for name, domain in space.domains.items()}
+    return {name: list(domain.values()) for name, domain in space.domains.items()}
+
+
+class _Sobol(optuna.samplers.QMCSampler):
+    """Optuna's sequence, of which each trial takes the point of its own number.
+
+    Optuna learns the space from the first finished trial and counts the points that it gives out:
+    the points of a study would depend on how many workers it has and when it is interrupted.
+    """
+
+    def __init__(self, space: Space, study_seed: int, number: int) -> None:
+        # Every trial needs the same scrambling.
+        super().__init__(scramble=True, seed=study_seed, warn_independent_sampling=False)
+        self._space = {name: distribution(domain) for name, domain in space.domains.items()}
+        self._number = number
+
+    def infer_relative_search_space(self, *_args: object) -> dict[str, BaseDistribution]:
+        """The whole space, which is static."""
+        return self._space
+
+    def _find_sample_id(self, *_args: object) -> int:
+        return self._number
 
 
 class _Grid(optuna.samplers.GridSampler):
@@ -146,19 +159,26 @@ def build_pruner(pruner: Pruner, first_validation: int, max_steps: int) -> BaseP
 
 def pruning_reason(pruner: Pruner, trials: list[FrozenTrial], number: int, step: int) -> str:
     """Why a trial was pruned, in words with the numbers that decided."""
-    here = trials[number].intermediate_values[step]
-    peers = sorted(
-        trial.intermediate_values[step]
-        for trial in trials
-        if trial.number != number and step in trial.intermediate_values
-    )
-    told = f"BLEU {here:.2f} at step {step}"
+    so_far = trials[number].intermediate_values
+    told = f"BLEU {so_far[step]:.2f} at step {step}"
     if isinstance(pruner, ThresholdPruner):
         return f"{told} is below the threshold {pruner.lower:g}"
+    is_ranking = isinstance(pruner, MedianPruner | PercentilePruner | PatientPruner)
+    peers = [
+        trial.intermediate_values[step]
+        for trial in trials
+        if trial.number != number
+        and step in trial.intermediate_values
+        and (trial.state == TrialState.COMPLETE or not is_ranking)
+    ]
     if not peers:
         return f"{told}, by the {pruner.kind} rule"
-    median = peers[len(peers) // 2]
+    if not is_ranking:
+        return f"{told}, by the {pruner.kind} rule; the best of {len(peers)} others had {max(peers):.2f}"
+    share = pruner.percentile if isinstance(pruner, PercentilePruner) else 50.0
+    bound = float(np.percentile(peers, 100.0 - share))
+    best = max(so_far.values())
     return (
-        f"{told}, by the {pruner.kind} rule: {len(peers)} other trials had a median of "
-        f"{median:.2f} and a best of {peers[-1]:.2f} there"
+        f"best BLEU {best:.2f} by step {step} is below {bound:.2f}, what the upper {share:g} % of "
+        f"{len(peers)} complete trials had there"
     )

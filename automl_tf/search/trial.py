@@ -30,6 +30,7 @@ from automl_tf.search.record import (
     NUM_PARAMETERS,
     REASON,
     RUN_ID,
+    SAMPLES,
     SECONDS,
     SEED,
     VALIDATIONS,
@@ -223,7 +224,9 @@ class _Run:
         trial.set_user_attr(VALIDATIONS, {**told, str(step): now})
         trial.set_user_attr(SECONDS, validation.seconds)
         self._bench.tell(TrialValidated(trial.number, step, scores.bleu, scores.chrf))
-        self._story.validated(validation)
+        samples = self._story.validated(validation)
+        if validation.is_best:
+            trial.set_user_attr(SAMPLES, samples)
         if len(self._bench.config.objectives) > 1:
             return Decision.CONTINUE
         trial.report(scores.bleu, step)

@@ -43,7 +43,7 @@ def claim(bench: Bench) -> optuna.Trial | None:
         if not _may_claim(bench, trials):
             return None
         study.sampler = build_sampler(
-            config.sampler, bench.definition.space, config.seed, len(trials)
+            config.sampler, bench.definition.space, config.seed, _next_number(trials)
         )
         trial = study.ask(
             {name: distribution(domain) for name, domain in bench.definition.space.domains.items()}
@@ -51,6 +51,12 @@ def claim(bench: Bench) -> optuna.Trial | None:
         trial.set_user_attr(WORKER, this_worker())
         bench.storage.record_heartbeat(trial._trial_id)  # noqa: SLF001
     return trial
+
+
+def _next_number(trials: list[FrozenTrial]) -> int:
+    """The number of the trial that Optuna gives out next: the first that waits, or a new one."""
+    waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+    return min(waiting, default=len(trials))
 
 
 def _may_claim(bench: Bench, trials: list[FrozenTrial]) -> bool:

@@ -1,0 +1,96 @@
+"""What several objectives cost each other."""
+
+from collections.abc import Iterator, Sequence
+
+import plotly.graph_objects as go
+
+from automl_tf.search.leaderboard import TrialRow
+from automl_tf.search.report.material import Material
+from automl_tf.search.report.panel import (
+    STATE_COLOURS,
+    Figure,
+    Panel,
+    hover,
+    legend_above,
+    plot,
+)
+from automl_tf.search.report.words import AXES, OBJECTIVES, listed, objective, so_far
+
+_PAIR = 2
+
+
+def pareto(material: Material) -> Panel | None:
+    """BLEU against each other objective, if there is another one."""
+    names = [name for name, _ in material.board.objectives]
+    if len(names) < _PAIR:
+        return None
+    title, complete = "What BLEU costs", material.complete
+    if len(complete) < _PAIR:
+        text = f"A front needs at least {_PAIR} complete trials; {so_far(len(complete))}."
+        return Panel("pareto", title, text)
+    text = (
+        f"{listed([OBJECTIVES[name] for name in names])} of the complete trials. No trial is "
+        f"better in one of them than a trial of the Pareto front without being worse in another."
+    )
+    figures = [
+        Figure(
+            f"pareto-{name}",
+            f"BLEU against {OBJECTIVES[name]}",
+            _front(index, material),
+            height=400,
+        )
+        for index, name in enumerate(names)
+        if index > 0
+    ]
+    return Panel("pareto", title, text, figures)
+
+
+def _front(index: int, material: Material) -> go.Figure:
+    name = material.board.objectives[index][0]
+    on_front = [trial for trial in material.complete if trial.number in material.board.best]
+    behind = [trial for trial in material.complete if trial.number not in material.board.best]
+    front = sorted(on_front, key=lambda trial: _values(trial)[index])
+    is_line = len(material.board.objectives) == _PAIR
+    return plot(
+        _groups(behind, front, index, material, is_line=is_line),
+        xaxis={"title": {"text": AXES[name]}, "rangemode": "tozero"},
+        yaxis={"title": {"text": "validation BLEU"}},
+        legend=legend_above(),
+    )
+
+
+def _groups(
+    behind: Sequence[TrialRow],
+    front: Sequence[TrialRow],
+    index: int,
+    material: Material,
+    *,
+    is_line: bool,
+) -> Iterator[go.Scatter]:
+    names = [name for name, _ in material.board.objectives]
+    groups = (
+        ("other complete trials", behind, STATE_COLOURS["waiting"], 8, False),
+        ("Pareto front", front, STATE_COLOURS["complete"], 11, is_line),
+    )
+    for label, trials, colour, size, has_line in groups:
+        if trials:
+            yield go.Scatter(
+                x=[_values(trial)[index] for trial in trials],
+                y=[_values(trial)[0] for trial in trials],
+                mode="lines+markers" if has_line else "markers",
+                name=label,
+                line={"shape": "hv", "color": colour, "width": 1.5},
+                marker={"color": colour, "size": size},
+                text=[hover(trial, _reached(names, trial)) for trial in trials],
+                hovertemplate="%{text}<extra></extra>",
+            )
+
+
+def _reached(names: Sequence[str], trial: TrialRow) -> str:
+    pairs = zip(names, _values(trial), strict=True)
+    return "<br>".join(f"{OBJECTIVES[name]} {objective(name, value)}" for name, value in pairs)
+
+
+def _values(trial: TrialRow) -> list[float]:
+    assert trial.values is not None, "a complete trial has a value an objective"
+    return trial.values

@@ -1,0 +1,91 @@
+"""What a report is made from: a study read once, and the trials that it speaks of by name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from automl_tf.config.space import Domain, Scalar
+from automl_tf.search.leaderboard import Leaderboard, TrialRow, leaderboard
+from automl_tf.search.opening import base_in_space
+from automl_tf.search.record import Definition, read_definition
+
+ENDED = ("complete", "pruned", "failed")
+"""States that a trial does not leave."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A study as it stands.
+
+    Attributes:
+        study: The Optuna study.
+        definition: What it is.
+        board: Its trials as every command shows them.
+        trials: The same trials as Optuna keeps them, in the same order.
+    """
+
+    study: optuna.Study
+    definition: Definition
+    board: Leaderboard
+    trials: Sequence[FrozenTrial]
+
+    @classmethod
+    def read(cls, study: optuna.Study) -> "Material":
+        """Reads a study from its storage."""
+        board = leaderboard(study)
+        # A worker may have added a trial since the leaderboard was read.
+        trials = study.get_trials(deepcopy=False)[: len(board.trials)]
+        return cls(study, read_definition(study), board, trials)
+
+    @property
+    def domains(self) -> Mapping[str, Domain]:
+        """The searched settings and their domains."""
+        return self.definition.space.domains
+
+    @cached_property
+    def settings(self) -> list[str]:
+        """The searched settings, the most important first where that is known."""
+        known = self.board.importances
+        return sorted(self.domains, key=lambda name: -known.get(name, 0.0))
+
+    @cached_property
+    def complete(self) -> list[TrialRow]:
+        """The trials that ran to their end."""
+        return [trial for trial in self.board.trials if trial.state == "complete"]
+
+    @cached_property
+    def scored(self) -> list[TrialRow]:
+        """The trials that were validated at least once."""
+        return [trial for trial in self.board.trials if trial.intermediate]
+
+    @cached_property
+    def winner(self) -> TrialRow | None:
+        """The complete trial with the highest BLEU."""
+        return max(self.complete, key=lambda trial: trial.values or [], default=None)
+
+    @cached_property
+    def base(self) -> TrialRow | None:
+        """The trial of the paper's base model, brought into the space, if the study tries it."""
+        config = self.definition.config
+        is_tried = config.start_with_base and config.sampler.kind != "grid" and self.base_settings
+        return self.board.trials[0] if is_tried and self.board.trials else None
+
+    @cached_property
+    def base_settings(self) -> Mapping[str, Scalar]:
+        """What the paper's base model says of the searched settings; it is silent on some."""
+        return base_in_space(self.definition.study)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget of trials is spent."""
+        ended = [trial for trial in self.board.trials if trial.state in ENDED and trial.was_trained]
+        return len(ended) >= self.definition.config.budget.trials
+
+    def max_steps(self, trial: TrialRow) -> int:
+        """Optimizer steps of a trial that runs to its end; a study may search them."""
+        study = self.definition.study
+        params = {name: trial.params[name] for name in self.domains if name in trial.params}
+        return study.trial_config(params, study.config.seed).training.max_steps

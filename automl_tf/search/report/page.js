@@ -1,0 +1,56 @@
+"use strict";
+
+// Draws the figures in the colours of the page, and again when day turns to night.
+
+const figures = JSON.parse(document.getElementById("figures").textContent);
+const isTouch = matchMedia("(pointer: coarse)").matches;
+
+function template() {
+  const style = getComputedStyle(document.body);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const axis = {
+    automargin: true,
+    gridcolor: colour("--grid"),
+    linecolor: colour("--line"),
+    showline: true,
+    ticks: "",
+    title: { standoff: 8, font: { color: colour("--faint"), size: 12 } },
+    tickfont: { size: 12 },
+    zeroline: false,
+  };
+  return {
+    layout: {
+      annotationdefaults: { bgcolor: colour("--card"), borderpad: 1 },
+      font: { color: colour("--ink"), family: style.fontFamily, size: 13 },
+      hoverlabel: {
+        align: "left",
+        bgcolor: colour("--paper"),
+        bordercolor: colour("--line"),
+        font: { color: colour("--ink"), size: 12 },
+      },
+      legend: { bgcolor: "rgba(0,0,0,0)" },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      shapedefaults: { line: { color: colour("--line"), width: 1 } },
+      xaxis: axis,
+      yaxis: axis,
+    },
+  };
+}
+
+function draw() {
+  const theme = template();
+  for (const place of document.querySelectorAll("[data-figure]")) {
+    const { data, layout } = figures[place.dataset.figure];
+    Plotly.react(
+      place,
+      data,
+      // A finger that moves over a plot scrolls the page.
+      { ...layout, autosize: true, dragmode: isTouch ? false : "zoom", template: theme },
+      { displayModeBar: isTouch ? false : "hover", displaylogo: false, responsive: true },
+    );
+  }
+}
+
+draw();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

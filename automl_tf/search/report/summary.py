@@ -1,0 +1,230 @@
+"""The study in sentences: what was searched, what won, and what to type next."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
+from automl_tf.search.leaderboard import TrialRow
+from automl_tf.search.report.effort import cost
+from automl_tf.search.report.material import Material
+from automl_tf.search.report.words import (
+    OBJECTIVES,
+    count,
+    domain,
+    duration,
+    listed,
+    objective,
+    parameters,
+    setting,
+)
+from automl_tf.tracking.home import redacted
+
+BASE = "the paper's base configuration, brought into the space"
+
+TRUST = (
+    "Each is the score of one training on the validation split that also chose the winner, so "
+    "expect a little less on new text; the final training scores the test split."
+)
+
+
+@dataclass(frozen=True)
+class SearchedSetting:
+    """A row of the table of what was searched: all as a person reads it."""
+
+    name: str
+    domain: str
+    base: str
+    best: str
+
+
+def tiles(material: Material) -> list[tuple[str, str]]:
+    """The figures that a person looks for first, with what they are."""
+    counts, winner, spent = material.board.counts, material.winner, cost(material)
+    ended = f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['failed']} failed"
+    open_ones = [f"{counts[state]} {state}" for state in ("running", "waiting") if counts[state]]
+    words = f"trials: {', '.join([ended, *open_ones])}"
+    found = [(str(len(material.board.trials)), words)]
+    if winner is not None and winner.values:
+        found.insert(0, (f"{winner.values[0]:.2f}", f"best validation BLEU, trial {winner.number}"))
+    gain = _gain(material)
+    if gain is not None:
+        found.insert(1, (f"{gain:+.2f}", "BLEU over the base configuration"))
+    if spent.trained:
+        found.append((duration(spent.trained), "of training, all trials together"))
+    if spent.saved:
+        found.append((f"≈ {duration(spent.saved)}", "saved by pruning"))
+    return found
+
+
+def _gain(material: Material) -> float | None:
+    """BLEU of the winner above the base, if both are complete."""
+    base, winner = material.base, material.winner
+    if base is None or winner is None or not (base.values and winner.values) or base is winner:
+        return None
+    return winner.values[0] - base.values[0]
+
+
+def verdict(material: Material) -> list[str]:
+    """What won, by how much, and how far to trust it."""
+    if not material.board.trials:
+        return ["The study has no trials yet."]
+    winner = material.winner
+    if winner is None:
+        return ["No trial is complete yet, so there is no winner.", *_still_open(material)]
+    reached = listed(
+        [
+            f"{OBJECTIVES[name]} {objective(name, value)}"
+            for (name, _), value in zip(material.board.objectives, winner.values or [], strict=True)
+        ]
+    )
+    size = f", with {parameters(winner.num_parameters)} parameters"
+    step = "" if winner.best_step is None else f" (weights of step {winner.best_step:,})"
+    among = f"the best of {len(material.complete)} complete trials"
+    if len(material.complete) == 1:
+        among = "the only complete trial"
+    return [
+        f"Trial {winner.number} is {among}: validation {reached}{step}{size}.",
+        *_front(material),
+        _against_base(material, winner),
+        TRUST,
+        *_still_open(material),
+    ]
+
+
+def _front(material: Material) -> Iterator[str]:
+    if len(material.board.objectives) > 1:
+        numbers = [str(number) for number in material.board.best]
+        noun = "trial" if len(numbers) == 1 else "trials"
+        yield f"The Pareto front of all objectives holds {noun} {listed(numbers)}."
+
+
+def _against_base(material: Material, winner: TrialRow) -> str:
+    base = material.base
+    if base is None:
+        return "The study did not try the paper's base configuration, so none is compared with."
+    name = f"{BASE} (trial {base.number})"
+    drawn = sorted(set(material.domains) - set(material.base_settings))
+    note = f" The paper says nothing of {listed(drawn)}: there it was drawn." if drawn else ""
+    if base is winner:
+        return f"It is {name}: nothing that was tried is better.{note}"
+    if base.values and winner.values:
+        gain = winner.values[0] - base.values[0]
+        return f"That is {gain:.2f} BLEU above {name}, which reached {base.values[0]:.2f}.{note}"
+    if base.state == "pruned" and base.intermediate:
+        return f"{_capital(name)} was pruned {_at_its_end(base, winner)}.{note}"
+    if base.state in ("pruned", "failed"):
+        return f"{_capital(name)} gave no score to compare with: {base.reason or base.state}."
+    return f"{_capital(name)} has not ended yet."
+
+
+def _at_its_end(base: TrialRow, winner: TrialRow) -> str:
+    """Where the base was pruned, and how the winner stood there."""
+    step = max(base.intermediate)
+    there = winner.intermediate.get(step)
+    same = "" if there is None else f"; the best trial had {there:.2f} there"
+    return f"at step {step:,} with BLEU {base.intermediate[step]:.2f}{same}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _still_open(material: Material) -> Iterator[str]:
+    if not material.is_over:
+        budget = count(material.definition.config.budget.trials, "trial")
+        yield f"The budget of {budget} is not spent: this is how the study stands, not its end."
+
+
+def circumstances(material: Material) -> list[tuple[str, str]]:
+    """On what, by which strategy and for how long was searched."""
+    config = material.definition.config
+    limits = [
+        f"{OBJECTIVES[name]} at most {objective(name, limit)}"
+        for name, limit in config.constraints.items()
+    ]
+    hours = "" if config.budget.hours is None else f", {config.budget.hours:g} hours a call"
+    fixed = [f"{name} = {setting(value)}" for name, value in config.fixed.items()]
+    rows = [
+        ("Corpus", corpus_words(config.corpus)),
+        (
+            "Objectives",
+            listed([f"{OBJECTIVES[name]} ({way})" for name, way in material.board.objectives]),
+        ),
+        ("Constraints", listed(limits)),
+        ("Fixed", ", ".join(fixed)),
+        ("Sampler, pruner", f"{config.sampler.kind}, {config.pruner.kind}"),
+        ("Budget", f"{count(config.budget.trials, 'trial')}{hours}"),
+        ("Seed", str(config.seed)),
+        ("Corpus fingerprint", material.definition.fingerprint[:16]),
+        ("MLflow", redacted(material.board.mlflow["tracking_uri"] or "")),
+    ]
+    return [(name, words) for name, words in rows if words]
+
+
+def corpus_words(corpus: Corpus) -> str:
+    """The corpus in a line."""
+    languages = f"{corpus.source_lang} to {corpus.target_lang}"
+    match corpus:
+        case SyntheticCorpus():
+            return (
+                f"the built-in grammar, {languages}: {corpus.train_pairs:,} pairs to train on, "
+                f"{corpus.validation_pairs:,} to validate on, {corpus.test_pairs:,} to test on"
+            )
+        case FilesCorpus():
+            splits = [
+                f"{name} {_files(split)}"
+                for name, split in (
+                    ("train", corpus.train),
+                    ("validation", corpus.validation),
+                    ("test", corpus.test),
+                )
+                if split is not None
+            ]
+            return f"files, {languages}: {'; '.join(splits)}"
+        case HubCorpus():
+            parts = [corpus.name, corpus.subset, corpus.revision]
+            return (
+                f"{' '.join(part for part in parts if part)} of the Hugging Face Hub, {languages}"
+            )
+
+
+def _files(split: SplitFiles) -> str:
+    return listed([path.name for path in (split.source, split.target, split.table) if path])
+
+
+def searched_settings(material: Material) -> list[SearchedSetting]:
+    """Every searched setting with its domain, and what base and winner have there."""
+    base, winner = material.base, material.winner
+    return [
+        SearchedSetting(
+            name,
+            domain(values),
+            setting(base.params.get(name, "")) if base else "",
+            setting(winner.params.get(name, "")) if winner else "",
+        )
+        for name, values in material.domains.items()
+    ]
+
+
+def commands(material: Material, home: Path) -> list[tuple[str, str]]:
+    """What to type next, and what it does."""
+    name = material.board.study
+    option = "" if home == Path("runs").absolute() else f" --home {shlex.quote(str(home))}"
+    go_on = (f"automl-tf search STUDY.yaml{option}", f"goes on with {name}, from its study file")
+    look = (f"automl-tf ui --study {name}{option}", "every run with its curves, in the browser")
+    if material.winner is None:
+        return [go_on, (f"automl-tf show {name}{option}", "the leaderboard in the terminal"), look]
+    rule = " --pick knee" if len(material.board.objectives) > 1 else ""
+    what = "the bend of the Pareto front" if rule else f"trial {material.winner.number}"
+    found = [
+        (f"automl-tf export {name}{rule} -o best.yaml{option}", f"{what} as a file to train with"),
+        (
+            f"automl-tf train best.yaml -o model{option}",
+            "the full training, scored on the test split",
+        ),
+        ('echo "..." | automl-tf translate model', "a translation"),
+        look,
+    ]
+    return found if material.is_over else [go_on, *found]

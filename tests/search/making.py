@@ -1,0 +1,112 @@
+"""Studies on a real storage whose trials are claimed as workers do, but told without training."""
+
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from automl_tf.config.space import Choices, Domain, Range, Space
+from automl_tf.config.study import StudyConfig
+from automl_tf.search.events import Event
+from automl_tf.search.opening import open_study, pause_trial
+from automl_tf.search.record import VALIDATIONS, Definition
+from automl_tf.search.storage import default_url, open_storage
+from automl_tf.search.trial import Bench
+from automl_tf.search.worker import claim
+
+SPACE: dict[str, Domain] = {
+    "model.d_model": Choices(choices=(64, 128, 256)),
+    "model.norm": Choices(choices=("pre", "post")),
+    "model.encoder_layers": Range(low=1, high=6),
+    "model.dropout": Range(low=0.0, high=0.5, step=0.1),
+    "training.learning_rate": Range(low=1e-4, high=1e-2, log=True),
+}
+GRID: dict[str, Domain] = {
+    "model.d_model": Choices(choices=(64, 128)),
+    "model.encoder_layers": Range(low=1, high=5, step=2),
+    "model.dropout": Range(low=0.0, high=0.1, step=0.1),
+}
+Params = dict[str, Any]
+
+
+def definition(domains: Mapping[str, Domain] | None = None, **changes: object) -> Definition:
+    """A study of the built-in corpus, with some parts of its file changed."""
+    given = {"name": "made", "space": "space.yaml", "corpus": {"kind": "synthetic"}, **changes}
+    config = StudyConfig.model_validate(given)
+    return Definition(config, Space(domains or SPACE), fingerprint="5e2f")
+
+
+def bench(home: Path, made: Definition, tell: Callable[[Event], None] | None = None) -> Bench:
+    """A worker's bench on the study, which is created or found."""
+    storage = open_storage(default_url(home), home)
+    return Bench(
+        storage=storage,
+        study=open_study(storage, made, home),
+        definition=made,
+        home=home,
+        tracking=None,
+        tell=tell or (lambda event: None),
+        should_pause=lambda: False,
+    )
+
+
+def finish(made: Bench, trial: optuna.Trial, bleu: float = 20.0, steps: Sequence[int] = ()) -> None:
+    """Ends a trial with a BLEU, after validations that rise to it."""
+    curve = {step: bleu * (index + 1) / len(steps) for index, step in enumerate(steps)}
+    told = {str(step): {"bleu": at, "chrf": at, "loss": 1.0} for step, at in curve.items()}
+    trial.set_user_attr(VALIDATIONS, told)
+    several = len(made.config.objectives) > 1
+    for step, at in {} if several else curve.items():
+        trial.report(at, step)
+    others = [float(trial.number)] * (len(made.config.objectives) - 1)
+    made.study.tell(trial, [bleu, *others])
+
+
+def claim_all(
+    home: Path, made: Definition, claimed: Any, barrier: Any = None, pauses: int = 0
+) -> None:
+    """Claims and tells until the budget is spent, pausing every ``pauses``-th trial once."""
+    worker = bench(home, made)
+    if barrier is not None:
+        barrier.wait(60)
+    paused: set[int] = set()
+    while (trial := claim(worker)) is not None:
+        if pauses and trial.number % pauses == 0 and trial.number not in paused:
+            paused.add(trial.number)
+            pause_trial(worker.storage, trial._trial_id)
+            continue
+        claimed.put((trial.number, trial.params))
+        if trial.number % 5 == 4:
+            worker.study.tell(trial, state=TrialState.FAIL)
+        else:
+            finish(worker, trial, bleu=20.0 + trial.number)
+
+
+def processes() -> ForkServerContext:
+    """Processes that start at once: one server imports what all of them need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def claimed_by(workers: int, home: Path, made: Definition) -> list[tuple[int, Params]]:
+    """What so many processes claim of a study at once, in the order of the trials' numbers."""
+    context = processes()
+    claimed, barrier = context.SimpleQueue(), context.Barrier(workers)
+    crew = [
+        context.Process(target=claim_all, args=(home, made, claimed, barrier))
+        for _ in range(workers)
+    ]
+    for process in crew:
+        process.start()
+    for process in crew:
+        process.join(120)
+        assert process.exitcode == 0
+    found = []
+    while not claimed.empty():
+        found.append(claimed.get())
+    return sorted(found, key=lambda pair: pair[0])

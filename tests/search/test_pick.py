@@ -1,0 +1,132 @@
+"""Rules that choose a trial."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from automl_tf.errors import UserError
+from automl_tf.search.pick import pick
+from automl_tf.search.strategy import distribution
+from tests.search.making import SPACE, bench, definition
+
+FRONT = [(20.0, 5.0), (28.0, 10.0), (29.0, 30.0), (30.0, 60.0), (25.0, 40.0)]
+PARAMS = {
+    "model.d_model": 64,
+    "model.norm": "pre",
+    "model.encoder_layers": 2,
+    "model.dropout": 0.1,
+    "training.learning_rate": 1e-3,
+}
+
+
+def study_of(folder: Path, values: Sequence[Sequence[float]], *objectives: str) -> optuna.Study:
+    """A study with a complete trial for each row of values, and some that are not."""
+    made = definition(objectives=list(objectives) or ["bleu"], start_with_base=False)
+    study = bench(folder, made).study
+    distributions = {name: distribution(domain) for name, domain in SPACE.items()}
+    study.add_trials(
+        [
+            create_trial(values=list(row), params=PARAMS, distributions=distributions)
+            for row in values
+        ]
+    )
+    for state in (TrialState.PRUNED, TrialState.FAIL):
+        study.add_trial(create_trial(state=state, params=PARAMS, distributions=distributions))
+    study.enqueue_trial({"model.d_model": 64})
+    return study
+
+
+def test_best_is_the_highest_of_the_first_objective(tmp_path: Path) -> None:
+    study = study_of(tmp_path, [(20.0,), (31.5,), (31.4,)])
+    for rule in ("best", " best ", "best:bleu", "knee", "bleu where bleu>1"):
+        assert pick(study, rule).number == study.best_trial.number == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "number"),
+    [
+        ("best", 3),
+        ("best:bleu", 3),
+        ("best:latency", 0),
+        ("knee", 1),
+        ("bleu where latency<30", 1),
+        ("bleu where latency<=30", 2),
+        ("bleu  where  latency <= 3e1", 2),
+        ("bleu where latency<1_000", 3),
+        ("latency where bleu>=28.5", 2),
+        ("latency where bleu > 29", 3),
+        ("bleu where latency>30", 3),
+        ("bleu where bleu<30", 2),
+    ],
+)
+def test_each_rule_of_two_objectives_finds_its_trial(
+    tmp_path: Path, rule: str, number: int
+) -> None:
+    assert pick(study_of(tmp_path, FRONT, "bleu", "latency"), rule).number == number
+
+
+def test_the_knee_lies_on_the_front_and_is_no_end_of_it_where_it_is_bent(tmp_path: Path) -> None:
+    study = study_of(tmp_path, FRONT, "bleu", "latency")
+    front = {trial.number for trial in study.best_trials}
+    assert pick(study, "knee").number in front - {0, 3}
+
+
+def test_the_knee_of_one_point_and_of_a_straight_front_is_a_point_of_it(tmp_path: Path) -> None:
+    one = study_of(tmp_path / "one", [(20.0, 5.0)], "bleu", "latency")
+    assert pick(one, "knee").number == 0
+    two = study_of(tmp_path / "two", [(20.0, 5.0), (30.0, 9.0)], "bleu", "latency")
+    assert pick(two, "knee").number in {0, 1}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "",
+        "worst",
+        "best of all",
+        "best:",
+        "bleu",
+        "bleu where latency",
+        "bleu where latency<",
+        "bleu where latency<fast",
+        "bleu where latency<1.2.3",
+        "bleu where latency<e",
+        "bleu where latency=3",
+        "best:speed",
+        "bleu where speed<3",
+        "speed where bleu>3",
+    ],
+)
+def test_a_rule_that_cannot_be_read_is_told_with_the_forms(tmp_path: Path, rule: str) -> None:
+    study = study_of(tmp_path, FRONT, "bleu", "latency")
+    with pytest.raises(UserError, match="bleu where latency<20") as caught:
+        pick(study, rule)
+    assert caught.value.place.key == "--pick"
+
+
+def test_a_limit_that_no_trial_keeps_is_told_with_the_nearest(tmp_path: Path) -> None:
+    study = study_of(tmp_path, FRONT, "bleu", "latency")
+    with pytest.raises(UserError, match="the nearest has 5"):
+        pick(study, "bleu where latency<4")
+    with pytest.raises(UserError, match="the nearest has 30"):
+        pick(study, "latency where bleu>31")
+
+
+def test_a_number_is_taken_whatever_became_of_the_trial(tmp_path: Path) -> None:
+    study = study_of(tmp_path, [(20.0,), (31.5,)])
+    for number in range(4):
+        assert pick(study, number=number).number == number
+    for number, words in [(5, "there are 5"), (-1, "no trial -1"), (4, "no settings yet")]:
+        with pytest.raises(UserError, match=words) as caught:
+            pick(study, number=number)
+        assert caught.value.place.key == "--trial"
+
+
+def test_a_study_without_a_complete_trial_has_none_to_pick(tmp_path: Path) -> None:
+    study = study_of(tmp_path, [])
+    with pytest.raises(UserError, match="No trial of the study made is complete"):
+        pick(study)
+    assert pick(study, number=0).state == TrialState.PRUNED

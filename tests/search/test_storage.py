@@ -1,0 +1,109 @@
+"""Opening databases, and never telling a password."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import sqlalchemy
+
+from automl_tf.errors import UserError
+from automl_tf.search.storage import claiming, default_url, open_storage, redacted
+from tests.search.making import processes
+
+SECRET = "s3cr3t"
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://user:{SECRET}@{NOWHERE}/db",
+        f"postgresql+psycopg2://user:{SECRET}@{NOWHERE}/db",
+        f"postgresql://user:{SECRET}%40more@{NOWHERE}/db",
+        f"postgresql://user:some@{SECRET}@{NOWHERE}/db",
+        f"postgresql://user:some/{SECRET}@{NOWHERE}/db",
+        f"postgresql://user:{SECRET}@host:port/db",
+        f"postgresql://{NOWHERE}/db?password={SECRET}",
+        f"postgresql://{NOWHERE}/db?user=u&password={SECRET}&unknown=1",
+        f"mysql://user:{SECRET}@host/db",
+        f"user:{SECRET}@host/db",
+        f"http://user:{SECRET}@host/",
+        f"file:x?password={SECRET}",
+    ],
+)
+def test_an_error_of_a_url_never_shows_its_password(tmp_path: Path, url: str) -> None:
+    assert SECRET not in redacted(url)
+    with pytest.raises(UserError) as caught:
+        open_storage(url, tmp_path)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert caught.value.place.key == "--storage"
+
+
+@pytest.mark.parametrize("url", ["", "studies.db", "sqlite://", "sqlite:///:memory:"])
+def test_what_is_no_database_on_disk_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UserError, match="sqlite:///PATH"):
+        open_storage(url, tmp_path)
+
+
+def test_a_database_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.db"
+    broken.write_text("this is no database, but a text of some length\n" * 50, encoding="utf-8")
+    for path in (broken, tmp_path / "nowhere" / "studies.db"):
+        with pytest.raises(UserError, match="cannot be opened"):
+            open_storage(f"sqlite:///{path}", tmp_path)
+
+
+def test_a_url_without_a_password_is_shown_as_it_is() -> None:
+    for url in ("sqlite:////home/a@b/studies.db", "postgresql://host:5432/db", "postgresql:///db"):
+        assert redacted(url) == url
+
+
+def test_the_homes_database_is_made_and_found_again(tmp_path: Path) -> None:
+    home = tmp_path / "a home" / "runs"
+    storage = open_storage(default_url(home), home)
+    optuna.create_study(study_name="made", storage=storage)
+    again = open_storage(default_url(home), home)
+    assert optuna.get_all_study_names(again) == ["made"]
+    assert (home / "studies.db").is_file()
+
+
+def test_transactions_take_the_write_lock_when_they_begin(tmp_path: Path) -> None:
+    storage = open_storage(default_url(tmp_path), tmp_path)
+    with storage.engine.connect() as connection:
+        assert connection.execute(sqlalchemy.text("PRAGMA journal_mode")).scalar() == "wal"
+        connection.rollback()
+        connection.begin()
+        other = sqlite3.connect(tmp_path / "studies.db", timeout=0, isolation_level=None)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        connection.rollback()
+        other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+def count_alone(home: Path, barrier: Any) -> None:
+    """Reads a number and writes the next: were anyone else at it, some would be lost."""
+    barrier.wait(60)
+    storage = open_storage(default_url(home), home)
+    counter = home / "counter"
+    for _ in range(20):
+        with claiming(storage, "made", home):
+            count = int(counter.read_text()) if counter.exists() else 0
+            counter.write_text(str(count + 1))
+
+
+def test_processes_create_a_database_at_once_and_hold_its_lock_alone(tmp_path: Path) -> None:
+    (tmp_path / "studies" / "made").mkdir(parents=True)
+    context = processes()
+    barrier = context.Barrier(3)
+    crew = [context.Process(target=count_alone, args=(tmp_path, barrier)) for _ in range(3)]
+    for process in crew:
+        process.start()
+    for process in crew:
+        process.join(60)
+        assert process.exitcode == 0
+    assert (tmp_path / "counter").read_text() == "60"
