@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import optuna
 import torch
@@ -18,6 +19,7 @@ from optuna.storages import RDBStorage
 
 from automl_tf.config.study import Study
 from automl_tf.data.corpora import corpus_fingerprint
+from automl_tf.data.prepare import prepare
 from automl_tf.search.events import Event, Notice, TrialEnded, decode
 from automl_tf.search.opening import open_study, return_lost_trials
 from automl_tf.search.record import Definition
@@ -72,6 +74,8 @@ def open_search(study: Study, places: Places) -> Opened:
         grid(study.space)
     storage = open_storage(places.storage, places.home)
     cache = places.home / "cache"
+    # A corpus that cannot be trained on is told here once, and not by every trial.
+    prepare(study.trial_config(_some_data_settings(study), study.config.seed), cache)
     definition = Definition(
         study.config, study.space, corpus_fingerprint(study.config.corpus, cache)
     )
@@ -159,6 +163,12 @@ def default_workers() -> int:
 
 def _story(opened: Opened, places: Places) -> AbstractContextManager[StudyStory]:
     return StudyStory.open(opened.study, opened.definition, places.home, places.tracking)
+
+
+def _some_data_settings(study: Study) -> dict[str, Any]:
+    """The largest value of each data setting that is searched."""
+    domains = study.space.domains.items()
+    return {name: domain.ends()[-1] for name, domain in domains if name.startswith("data.")}
 
 
 class _Crew:

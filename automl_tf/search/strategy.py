@@ -1,6 +1,5 @@
 """From a study's sampler and pruner to Optuna's."""
 
-import statistics
 from collections.abc import Mapping
 
 import numpy as np
@@ -174,11 +173,11 @@ def pruning_reason(pruner: Pruner, trials: list[FrozenTrial], number: int, step:
     if not peers:
         return f"{told}, by the {pruner.kind} rule"
     if not is_ranking:
-        return f"{told}, by the {pruner.kind} rule; the best of {len(peers)} others had {max(peers):.2f}"
+        best = f"the best of {len(peers)} others had {max(peers):.2f}"
+        return f"{told}, by the {pruner.kind} rule; {best}"
     share = pruner.percentile if isinstance(pruner, PercentilePruner) else 50.0
     bound = float(np.percentile(peers, 100.0 - share))
-    best = max(so_far.values())
     return (
-        f"best BLEU {best:.2f} by step {step} is below {bound:.2f}, what the upper {share:g} % of "
-        f"{len(peers)} complete trials had there"
+        f"best BLEU {max(so_far.values()):.2f} by step {step} is below {bound:.2f}, what the upper "
+        f"{share:g} % of {len(peers)} complete trials had there"
     )

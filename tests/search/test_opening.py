@@ -4,12 +4,11 @@ import os
 import socket
 from pathlib import Path
 
-import optuna
 import psutil
 import pytest
 from optuna.trial import TrialState
 
-from automl_tf.config.space import Choices, Domain, Range, Space
+from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.config.study import DIRECTIONS
 from automl_tf.errors import UserError
 from automl_tf.model.presets import PAPER_ROWS
@@ -106,13 +105,20 @@ REFUSED = [
 FIXED = {"fixed": {"model.d_ff": 96}}
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a study that no test changes."""
+    folder = tmp_path_factory.mktemp("home")
+    bench(folder, definition(**FIXED))
+    return folder
+
+
 @pytest.mark.parametrize(("changes", "part", "difference"), REFUSED)
 def test_another_study_under_the_same_name_is_refused_with_the_difference(
-    tmp_path: Path, changes: dict, part: str, difference: str
+    home: Path, changes: dict, part: str, difference: str
 ) -> None:
-    bench(tmp_path, definition(**FIXED))
     with pytest.raises(UserError) as caught:
-        bench(tmp_path, definition(**{**FIXED, **changes}))
+        bench(home, definition(**{**FIXED, **changes}))
     assert difference in str(caught.value)
     assert caught.value.place.key == part
 
@@ -124,26 +130,24 @@ def test_another_study_under_the_same_name_is_refused_with_the_difference(
         ("model.d_model", Range(low=64, high=256, step=64), "space.model.d_model."),
         ("model.encoder_layers", Range(low=1, high=5), "high was 6 and is now 5"),
         ("training.learning_rate", Range(low=1e-4, high=1e-2), "log was true and is now false"),
-        ("model.d_ff", Choices(choices=(64, 128)), "space.model.d_ff was absent"),
+        ("data.vocab_size", Choices(choices=(64, 128)), "space.data.vocab_size was absent"),
         ("model.norm", None, "space.model.norm was "),
     ],
 )
 def test_another_space_is_refused_with_the_difference(
-    tmp_path: Path, name: str, domain: Domain | None, difference: str
+    home: Path, name: str, domain: Domain | None, difference: str
 ) -> None:
-    bench(tmp_path, definition())
     changed = {**SPACE, name: domain}
     with pytest.raises(UserError) as caught:
-        bench(tmp_path, definition({key: body for key, body in changed.items() if body}))
+        bench(home, definition({key: body for key, body in changed.items() if body}, **FIXED))
     assert difference in str(caught.value)
     assert caught.value.place.key == "space"
 
 
-def test_another_text_under_the_same_paths_is_refused(tmp_path: Path) -> None:
-    made = definition()
-    bench(tmp_path, made)
+def test_another_text_under_the_same_paths_is_refused(home: Path) -> None:
+    made = definition(**FIXED)
     with pytest.raises(UserError, match="5e2f"):
-        bench(tmp_path, Definition(made.config, made.space, "other"))
+        bench(home, Definition(made.config, made.space, "other"))
 
 
 @pytest.mark.parametrize(
@@ -163,11 +167,10 @@ def test_what_does_not_change_what_trials_are_may_change(tmp_path: Path, changes
     assert claim(again).number == 1
 
 
-def test_the_order_of_a_space_file_does_not_matter(tmp_path: Path) -> None:
-    bench(tmp_path, definition())
-    turned = definition(dict(reversed(list(SPACE.items()))))
+def test_the_order_of_a_space_file_does_not_matter(home: Path) -> None:
+    turned = definition(dict(reversed(list(SPACE.items()))), **FIXED)
     assert list(turned.space.domains) != list(SPACE)
-    bench(tmp_path, turned)
+    assert bench(home, turned).study.study_name == "made"
 
 
 def test_studies_are_listed_and_loaded_by_name(tmp_path: Path) -> None:
@@ -202,10 +205,3 @@ def test_a_worker_that_is_gone_is_known_by_its_number_and_its_start(
     assert return_lost_trials(worker.storage, worker.study) == [0]
     assert worker.study.trials[0].state == TrialState.WAITING
     assert worker.study.trials[0].user_attrs[LOST] == 1
-
-
-def test_spaces_of_the_definition_are_those_of_the_file(tmp_path: Path) -> None:
-    made = definition()
-    study = bench(tmp_path, made).study
-    assert isinstance(study, optuna.Study)
-    assert made.study.space == Space(SPACE)

@@ -39,10 +39,21 @@ def study_of(folder: Path, values: Sequence[Sequence[float]], *objectives: str) 
     return study
 
 
-def test_best_is_the_highest_of_the_first_objective(tmp_path: Path) -> None:
-    study = study_of(tmp_path, [(20.0,), (31.5,), (31.4,)])
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> optuna.Study:
+    """One objective, the second trial the best."""
+    return study_of(tmp_path_factory.mktemp("single"), [(20.0,), (31.5,), (31.4,)])
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> optuna.Study:
+    """Two objectives, one trial off the front."""
+    return study_of(tmp_path_factory.mktemp("front"), FRONT, "bleu", "latency")
+
+
+def test_best_is_the_highest_of_the_first_objective(single: optuna.Study) -> None:
     for rule in ("best", " best ", "best:bleu", "knee", "bleu where bleu>1"):
-        assert pick(study, rule).number == study.best_trial.number == 1
+        assert pick(single, rule).number == single.best_trial.number == 1
 
 
 @pytest.mark.parametrize(
@@ -63,15 +74,16 @@ def test_best_is_the_highest_of_the_first_objective(tmp_path: Path) -> None:
     ],
 )
 def test_each_rule_of_two_objectives_finds_its_trial(
-    tmp_path: Path, rule: str, number: int
+    front: optuna.Study, rule: str, number: int
 ) -> None:
-    assert pick(study_of(tmp_path, FRONT, "bleu", "latency"), rule).number == number
+    assert pick(front, rule).number == number
 
 
-def test_the_knee_lies_on_the_front_and_is_no_end_of_it_where_it_is_bent(tmp_path: Path) -> None:
-    study = study_of(tmp_path, FRONT, "bleu", "latency")
-    front = {trial.number for trial in study.best_trials}
-    assert pick(study, "knee").number in front - {0, 3}
+def test_the_knee_is_on_the_front_and_no_end_of_it_where_it_bends(
+    front: optuna.Study,
+) -> None:
+    numbers = {trial.number for trial in front.best_trials}
+    assert pick(front, "knee").number in numbers - {0, 3}
 
 
 def test_the_knee_of_one_point_and_of_a_straight_front_is_a_point_of_it(tmp_path: Path) -> None:
@@ -100,28 +112,25 @@ def test_the_knee_of_one_point_and_of_a_straight_front_is_a_point_of_it(tmp_path
         "speed where bleu>3",
     ],
 )
-def test_a_rule_that_cannot_be_read_is_told_with_the_forms(tmp_path: Path, rule: str) -> None:
-    study = study_of(tmp_path, FRONT, "bleu", "latency")
+def test_a_rule_that_cannot_be_read_is_told_with_the_forms(front: optuna.Study, rule: str) -> None:
     with pytest.raises(UserError, match="bleu where latency<20") as caught:
-        pick(study, rule)
+        pick(front, rule)
     assert caught.value.place.key == "--pick"
 
 
-def test_a_limit_that_no_trial_keeps_is_told_with_the_nearest(tmp_path: Path) -> None:
-    study = study_of(tmp_path, FRONT, "bleu", "latency")
+def test_a_limit_that_no_trial_keeps_is_told_with_the_nearest(front: optuna.Study) -> None:
     with pytest.raises(UserError, match="the nearest has 5"):
-        pick(study, "bleu where latency<4")
+        pick(front, "bleu where latency<4")
     with pytest.raises(UserError, match="the nearest has 30"):
-        pick(study, "latency where bleu>31")
+        pick(front, "latency where bleu>31")
 
 
-def test_a_number_is_taken_whatever_became_of_the_trial(tmp_path: Path) -> None:
-    study = study_of(tmp_path, [(20.0,), (31.5,)])
-    for number in range(4):
-        assert pick(study, number=number).number == number
-    for number, words in [(5, "there are 5"), (-1, "no trial -1"), (4, "no settings yet")]:
+def test_a_number_is_taken_whatever_became_of_the_trial(single: optuna.Study) -> None:
+    for number in range(5):
+        assert pick(single, number=number).number == number
+    for number, words in [(6, "there are 6"), (-1, "no trial -1"), (5, "no settings yet")]:
         with pytest.raises(UserError, match=words) as caught:
-            pick(study, number=number)
+            pick(single, number=number)
         assert caught.value.place.key == "--trial"
 
 

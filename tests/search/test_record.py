@@ -29,10 +29,17 @@ def types(made: Definition) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home for all studies."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.mark.parametrize("space", SPACES, ids=" ".join)
-def test_a_definition_comes_back_from_the_storage(tmp_path: Path, space: dict[str, Domain]) -> None:
+def test_a_definition_comes_back_from_the_storage(home: Path, space: dict[str, Domain]) -> None:
     made = definition(
         space,
+        name=f"made-{SPACES.index(space)}",
         objectives=["bleu", "num_parameters"],
         constraints={"latency": 20.0},
         fixed={"training.max_steps": 700, "training.clip_norm": 0.5},
@@ -41,7 +48,7 @@ def test_a_definition_comes_back_from_the_storage(tmp_path: Path, space: dict[st
         start_with_base=False,
     )
     assert Definition.from_json(json.loads(json.dumps(made.to_json()))) == made
-    read = read_definition(bench(tmp_path, made).study)
+    read = read_definition(bench(home, made).study)
     assert read == made
     assert types(read) == types(made)
 

@@ -208,14 +208,14 @@ def study_of(home: Path, number: int) -> optuna.Study:
 
 def two_objectives(home: Path) -> optuna.Study:
     builder = Builder(home, config(objectives=["bleu", "latency"]), SPACE)
-    for _ in range(14):
+    for _ in range(8):
         builder.run()
     return builder.study
 
 
 def three_objectives(home: Path) -> optuna.Study:
     builder = Builder(home, config(objectives=["bleu", "latency", "num_parameters"]), SPACE)
-    for _ in range(6):
+    for _ in range(4):
         builder.run()
     return builder.study
 
@@ -223,7 +223,7 @@ def three_objectives(home: Path) -> optuna.Study:
 def one_setting(home: Path) -> optuna.Study:
     space = {"training.learning_rate": Range(low=1e-4, high=1e-2, log=True)}
     builder = Builder(home, config(), space)
-    for _ in range(10):
+    for _ in range(5):
         builder.run()
     return builder.study
 
@@ -380,14 +380,14 @@ def test_commands_name_the_study(pages: dict[str, Page], name: str) -> None:
 def test_too_few_trials_are_said_instead_of_drawn(pages: dict[str, Page]) -> None:
     page = pages["one trial"]
     assert page.seen.plots == ["curves", "timeline"]
-    assert f"at least {LEAST_FOR_IMPORTANCE} complete trials" in page.seen.text["importances"]
+    assert f"at least {LEAST_FOR_IMPORTANCE} complete trials" in page.seen.text["missing"]
     assert pages["empty"].seen.plots == []
 
 
 def test_one_setting_is_not_ranked(pages: dict[str, Page]) -> None:
     page = pages["one setting"]
     assert not {"importances", "parallel", "contour"} & set(page.seen.plots)
-    assert "nothing to rank" in page.seen.text["importances"]
+    assert "nothing to rank" in page.seen.text["missing"]
     assert "slice-training.learning_rate" in page.seen.plots
 
 

@@ -9,7 +9,7 @@ from automl_tf.search.report.words import setting
 
 _ROOM = 0.04
 """Share of a range that an axis is longer at either end, so that no point is cut."""
-_MOST_DECADES_IN_STEPS = 1.5
+_MOST_DECADES_IN_STEPS = 2.0
 _MOST_WHOLE_TICKS = 10
 
 

@@ -98,10 +98,12 @@ def history(material: Material) -> Panel:
             f"This plot needs {_LEAST_FOR_HISTORY} trials that were validated and have ended, one "
             f"of them complete; {so_far(len(ended))}.",
         )
-    text = (
-        "The best BLEU of each trial, and the best complete trial so far. A pruned trial shows "
-        "what it had reached when it was stopped, not what it would have reached."
-    )
+    text = "The best BLEU of each trial, and the best complete trial so far."
+    if material.has_pruned:
+        text += (
+            " A pruned trial shows what it had reached when it was stopped, not what it would "
+            "have reached."
+        )
     figure = plot(
         [*_points(ended), _best_so_far(material.complete)],
         xaxis={"title": {"text": "trial"}, "tickformat": "d", "minallowed": -1},

@@ -29,8 +29,8 @@ def pareto(material: Material) -> Panel | None:
         text = f"A front needs at least {_PAIR} complete trials; {so_far(len(complete))}."
         return Panel("pareto", title, text)
     text = (
-        f"{listed([OBJECTIVES[name] for name in names])} of the complete trials. No trial is "
-        f"better in one of them than a trial of the Pareto front without being worse in another."
+        f"{listed([OBJECTIVES[name] for name in names])} of the complete trials. What "
+        "stands on the Pareto front cannot be bettered in one of them without losing in another."
     )
     figures = [
         Figure(

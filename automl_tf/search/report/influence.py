@@ -25,8 +25,9 @@ def importances(material: Material) -> Panel:
         return Panel("importances", title, _why_no_importances(material))
     text = (
         f"Share of the variance of BLEU that each setting explains among the "
-        f"{len(material.complete)} complete trials (functional analysis of variance). Pruned "
-        "trials are left out. It is a rough guide: with few trials it changes from one to the next."
+        f"{len(material.complete)} complete trials (functional analysis of variance)"
+        + ("; pruned trials are left out" if material.has_pruned else "")
+        + ". It is a rough guide: with few trials it changes from one to the next."
     )
     names = list(reversed(shares))
     figure = plot(
@@ -74,8 +75,10 @@ def slices(material: Material) -> Panel:
     text = (
         "The best BLEU of each trial against one setting at a time"
         + (", the most important first" if material.board.importances else "")
-        + ". Pruned trials, the crosses, show what they had reached when they were stopped."
+        + "."
     )
+    if material.has_pruned:
+        text += " Pruned trials, the crosses, show what they had reached when they were stopped."
     figures = [_slice(name, ended, material) for name in material.settings]
     return Panel("slices", title, text, figures, is_grid=True)
 

@@ -79,6 +79,11 @@ class Material:
         return base_in_space(self.definition.study)
 
     @property
+    def has_pruned(self) -> bool:
+        """Whether a trial that was validated was pruned."""
+        return any(trial.state == "pruned" for trial in self.scored)
+
+    @property
     def is_over(self) -> bool:
         """Whether the budget of trials is spent."""
         ended = [trial for trial in self.board.trials if trial.state in ENDED and trial.was_trained]

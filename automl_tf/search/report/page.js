@@ -14,7 +14,7 @@ function template() {
     linecolor: colour("--line"),
     showline: true,
     ticks: "",
-    title: { standoff: 8, font: { color: colour("--faint"), size: 12 } },
+    title: { font: { color: colour("--faint"), size: 12 } },
     tickfont: { size: 12 },
     zeroline: false,
   };
@@ -33,7 +33,7 @@ function template() {
       plot_bgcolor: "rgba(0,0,0,0)",
       shapedefaults: { line: { color: colour("--line"), width: 1 } },
       xaxis: axis,
-      yaxis: axis,
+      yaxis: { ...axis, title: { ...axis.title, standoff: 8 } },
     },
   };
 }

@@ -1,6 +1,6 @@
 """A part of the page: a question's answer in words, and figures that show it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,7 @@ class Panel:
     is_grid: bool = False
 
 
-def plot(traces: Sequence[Any], **layout: Any) -> go.Figure:  # noqa: ANN401 - Plotly's own
+def plot(traces: Iterable[Any], **layout: Any) -> go.Figure:  # noqa: ANN401 - Plotly's own
     """A figure without a theme: the page gives it the colours of day or night."""
     made = go.Figure(data=list(traces))
     made.update_layout(template="none", **{**_ALWAYS, **layout})
