@@ -1,5 +1,8 @@
-"""Study files that are small enough for tests."""
+"""Study files that are small enough for tests, and the program as a person starts it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +45,19 @@ def write_study(folder: Path, corpus: dict, **changes: Any) -> Path:
     yaml.dump(SPACE, folder / "space.yaml")
     yaml.dump(study, folder / "study.yaml")
     return folder / "study.yaml"
+
+
+def run(*words: str, home: Path, text: str | None = None, code: int = 0) -> str:
+    """What the program prints, after checking its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "automl_tf", *words],
+        env={**os.environ, "AUTOML_TF_HOME": str(home)},
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
