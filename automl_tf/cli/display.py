@@ -36,8 +36,8 @@ REFRESHES_PER_SECOND = 4
 class Display(AbstractContextManager["Display"]):
     """Shows nothing but is a display."""
 
-    def begin(self, board: Leaderboard) -> None:
-        """Told once what the study holds already."""
+    def begin(self, board: Leaderboard, corpus: str) -> None:
+        """Told once what the study holds already, and of its corpus."""
 
     def show(self, worker: int, event: Event) -> None:
         """Told of each event."""
@@ -93,8 +93,8 @@ class PlainDisplay(QuietDisplay):
         self._workers = workers
 
     @override
-    def begin(self, board: Leaderboard) -> None:
-        _print(header(self._config, self._workers, board))
+    def begin(self, board: Leaderboard, corpus: str) -> None:
+        _print(header(self._config, self._workers, board, corpus))
 
     @override
     def show(self, worker: int, event: Event) -> None:
@@ -153,13 +153,13 @@ class LiveDisplay(QuietDisplay):
         self._live.stop()
 
     @override
-    def begin(self, board: Leaderboard) -> None:
+    def begin(self, board: Leaderboard, corpus: str) -> None:
         counts = board.counts
         self._before = counts["complete"] + counts["pruned"] + counts["failed"]
         for trial in board.trials:
             if trial.state == "complete" and trial.best_bleu is not None:
                 self._note_best(trial.best_bleu, trial.number)
-        _print(header(self._config, self._workers, board))
+        _print(header(self._config, self._workers, board, corpus))
         self._live.start()
 
     @override
@@ -249,8 +249,8 @@ class LiveDisplay(QuietDisplay):
         return table
 
 
-def header(config: StudyConfig, workers: int, board: Leaderboard) -> str:
-    """What is about to run, in a line."""
+def header(config: StudyConfig, workers: int, board: Leaderboard, corpus: str) -> str:
+    """What is about to run, in two lines."""
     ended = sum(
         count for state, count in board.counts.items() if state not in ("running", "waiting")
     )
@@ -258,7 +258,7 @@ def header(config: StudyConfig, workers: int, board: Leaderboard) -> str:
     noun = "worker" if workers == 1 else "workers"
     return (
         f"study {config.name}: {config.budget.trials} trials{resumed}, {workers} {noun}, "
-        f"sampler {config.sampler.kind}, pruner {config.pruner.kind}"
+        f"sampler {config.sampler.kind}, pruner {config.pruner.kind}\n{corpus}"
     )
 
 

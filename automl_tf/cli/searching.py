@@ -74,7 +74,7 @@ def search(
     size = workers or run.default_workers()
     budget = read.config.budget
     with choose_display(read.config, size, quiet=quiet, as_json=as_json) as display:
-        display.begin(leaderboard(opened.study))
+        display.begin(leaderboard(opened.study), opened.corpus)
         interrupted = run.search(
             opened, places, _worker_command(study, words, home, budget.hours), size, display.show
         )

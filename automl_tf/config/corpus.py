@@ -46,7 +46,8 @@ class SplitFiles(Settings):
     target: FilePath | None = None
     """Plain or .gz text, line by line the translation of the source."""
     table: FilePath | None = None
-    """A .jsonl, .csv, .tsv or .parquet file (the first three may be .gz) instead of the two."""
+    """A .jsonl, .json, .ndjson, .csv, .tsv or .parquet file instead of the two; all but the
+    last may be .gz."""
 
     @model_validator(mode="after")
     def _is_one_form(self) -> "SplitFiles":

@@ -83,11 +83,11 @@ def _overridden(
                 f"--set {word} is not a key with a value.",
                 "Write --set KEY=VALUE, as in --set training.max_steps=1000.",
             )
-        if fixes_settings and len(path) > 1 and path[0] == "fixed":
-            path = path[1:]
         if fixes_settings and path[0] in GROUPS:
-            # Dotted paths are the keys of `fixed`, not groups inside it.
-            path = ("fixed", ".".join(str(part) for part in path))
+            path = ("fixed", *path)
+        if fixes_settings and len(path) > 1 and path[0] in ("fixed", "full_training"):
+            # Dotted paths are the keys of these two, not groups inside them.
+            path = (path[0], ".".join(str(part) for part in path[1:]))
         document = document.with_override(path, word)
     return document
 

@@ -45,6 +45,15 @@ class FilterReport:
     too_long: int = 0
     ratio: int = 0
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many pairs were left out for each reason that left out any."""
+        return {name: n for name, n in dataclasses.asdict(self).items() if n and name != "kept"}
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in self.left_out.items())
+        return f"{self.kept:,} training pairs" + (f" (left out: {counts})" if counts else "")
+
     def demand_some(self) -> None:
         """Checks that pairs are left.
 
@@ -53,7 +62,7 @@ class FilterReport:
         """
         if self.kept:
             return
-        left_out = {name: n for name, n in dataclasses.asdict(self).items() if n}
+        left_out = self.left_out
         counts = ", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in left_out.items())
         key, remedy = _REMEDIES[max(left_out, key=lambda name: left_out[name])]
         raise UserError(

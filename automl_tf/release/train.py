@@ -166,7 +166,7 @@ class _Training:
     def _begin(self) -> None:
         self.run.log_text(to_yaml(self.config), "config.yaml")
         self.run.log_metrics(0, {"num_parameters": float(self._size())})
-        self.run.set_tags({"corpus": self.data.fingerprint})
+        self.run.set_tags({"corpus": self.data.fingerprint, "filters": str(self.data.report)})
 
     def _size(self) -> int:
         return num_parameters(

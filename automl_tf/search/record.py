@@ -91,7 +91,8 @@ def check_same(study: optuna.Study, definition: Definition) -> None:
     Raises:
         UserError: With the first difference between what was and what is asked for.
     """
-    before, now = study.user_attrs[DEFINITION], json.loads(json.dumps(definition.to_json()))
+    before = _comparable(study.user_attrs[DEFINITION])
+    now = _comparable(json.loads(json.dumps(definition.to_json())))
     for part in REFUSED:
         if before[part] != now[part]:
             name, old, new = _first_difference(part, before[part], now[part])
@@ -101,6 +102,13 @@ def check_same(study: optuna.Study, definition: Definition) -> None:
                 "Undo the change, or give the study another name.",
                 Place(key=part),
             )
+
+
+def _comparable(definition: dict[str, Any]) -> dict[str, Any]:
+    """The definition without the places of files: their content is what the fingerprint knows."""
+    places = ("train", "validation", "test") if definition["corpus"]["kind"] == "files" else ()
+    corpus = {key: value for key, value in definition["corpus"].items() if key not in places}
+    return {**definition, "corpus": corpus}
 
 
 def validations(trial: FrozenTrial) -> dict[int, dict[str, float]]:

@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 
 from automl_tf.config.study import Study
 from automl_tf.data.corpora import corpus_fingerprint
-from automl_tf.data.prepare import prepare
+from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.search.events import Event, Notice, TrialEnded, decode
 from automl_tf.search.opening import open_study, return_lost_trials
 from automl_tf.search.record import Definition
@@ -56,11 +56,19 @@ class Places:
 
 @dataclass(frozen=True)
 class Opened:
-    """A study that is ready to be worked on."""
+    """A study that is ready to be worked on.
+
+    Attributes:
+        storage: Where Optuna keeps it.
+        study: The Optuna study.
+        definition: What it is.
+        corpus: Sizes of the corpus and what was left out of it, in words.
+    """
 
     storage: RDBStorage
     study: optuna.Study
     definition: Definition
+    corpus: str
 
 
 def open_search(study: Study, places: Places) -> Opened:
@@ -75,7 +83,7 @@ def open_search(study: Study, places: Places) -> Opened:
     storage = open_storage(places.storage, places.home)
     cache = places.home / "cache"
     # A corpus that cannot be trained on is told here once, and not by every trial.
-    prepare(study.trial_config(_some_data_settings(study), study.config.seed), cache)
+    data = prepare(study.trial_config(_some_data_settings(study), study.config.seed), cache)
     definition = Definition(
         study.config, study.space, corpus_fingerprint(study.config.corpus, cache)
     )
@@ -85,7 +93,7 @@ def open_search(study: Study, places: Places) -> Opened:
         first_validation=min(study.values("training.validate_every")),
         max_steps=max(study.values("training.max_steps")),
     )
-    return Opened(storage, opened, definition)
+    return Opened(storage, opened, definition, corpus_words(data))
 
 
 def join(
@@ -109,13 +117,20 @@ def join(
         Whether a signal made it leave.
     """
     with _asked_to_leave() as asked, _story(opened, places) as story:
+
+        def tell_on(event: Event) -> None:
+            tell(event)
+            # A worker that a search started leaves the study's own run to it.
+            if isinstance(event, TrialEnded) and not leaves_with_parent:
+                story.refresh()
+
         bench = Bench(
             storage=opened.storage,
             study=opened.study,
             definition=opened.definition,
             home=places.home,
             tracking=story.run,
-            tell=tell,
+            tell=tell_on,
             should_pause=_pause(asked, deadline, os.getppid() if leaves_with_parent else None),
         )
         work(bench)
@@ -163,6 +178,11 @@ def default_workers() -> int:
 
 def _story(opened: Opened, places: Places) -> AbstractContextManager[StudyStory]:
     return StudyStory.open(opened.study, opened.definition, places.home, places.tracking)
+
+
+def corpus_words(data: PreparedData) -> str:
+    """Sizes of a corpus and what was left out of it, in words."""
+    return f"{data.report}, {len(data.validation):,} validation pairs"
 
 
 def _some_data_settings(study: Study) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class TrialStory:
         self._samples = Samples(data, self._config.corpus.target_lang)
         self._run.log_text(to_yaml(self._config), "config.yaml")
         self._run.log_metrics(0, {NUM_PARAMETERS: float(num_parameters)})
-        self._run.set_tags({"corpus": data.fingerprint})
+        self._run.set_tags({"corpus": data.fingerprint, "filters": str(data.report)})
 
     def validated(self, validation: Validation) -> list[dict[str, Any]]:
         """The training curve so far, the scores and some translations, which it returns."""

@@ -137,6 +137,11 @@ def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
     return ending
 
 
+def _amount(cost: float) -> str:
+    """A number of parameters in full, milliseconds with their decimals."""
+    return f"{cost:,.0f}" if float(cost).is_integer() else f"{cost:,.2f}"
+
+
 def _failure(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0]
     is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text
@@ -198,7 +203,9 @@ class _Run:
             assert cost is not None
             self._trial.set_constraint(name, cost - limit)
             if cost > limit:
-                return f"not trained: {name} = {cost:,.6g} is above the limit of {limit:,.6g}"
+                return (
+                    f"not trained: {name} = {_amount(cost)} is above the limit of {_amount(limit)}"
+                )
         return None
 
     def _announce(self, *, resumed: bool) -> None:

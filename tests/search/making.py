@@ -1,6 +1,8 @@
 """Studies on a real storage whose trials are claimed as workers do, but told without training."""
 
+import functools
 import multiprocessing
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -31,6 +33,8 @@ GRID: dict[str, Domain] = {
     "model.dropout": Range(low=0.0, high=0.1, step=0.1),
 }
 Params = dict[str, Any]
+PATIENCE_SECONDS = 300
+"""Longest wait for another process; a busy machine takes its time."""
 
 
 def definition(domains: Mapping[str, Domain] | None = None, **changes: object) -> Definition:
@@ -40,9 +44,25 @@ def definition(domains: Mapping[str, Domain] | None = None, **changes: object) -
     return Definition(config, Space(domains or SPACE), fingerprint="5e2f")
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        open_storage(default_url(home), home).engine.dispose()
+        return (home / "studies.db").read_bytes()
+
+
+def new_home(home: Path) -> Path:
+    """A home with an empty database, whose tables are copied: to create them takes a while."""
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "studies.db").exists():
+        (home / "studies.db").write_bytes(_empty_database())
+    return home
+
+
 def bench(home: Path, made: Definition, tell: Callable[[Event], None] | None = None) -> Bench:
     """A worker's bench on the study, which is created or found."""
-    storage = open_storage(default_url(home), home)
+    storage = open_storage(default_url(new_home(home)), home)
     return Bench(
         storage=storage,
         study=open_study(storage, made, home),
@@ -72,7 +92,7 @@ def claim_all(
     """Claims and tells until the budget is spent, pausing every ``pauses``-th trial once."""
     worker = bench(home, made)
     if barrier is not None:
-        barrier.wait(60)
+        barrier.wait(PATIENCE_SECONDS)
     paused: set[int] = set()
     while (trial := claim(worker)) is not None:
         if pauses and trial.number % pauses == 0 and trial.number not in paused:
@@ -95,6 +115,7 @@ def processes() -> ForkServerContext:
 
 def claimed_by(workers: int, home: Path, made: Definition) -> list[tuple[int, Params]]:
     """What so many processes claim of a study at once, in the order of the trials' numbers."""
+    new_home(home)
     context = processes()
     claimed, barrier = context.SimpleQueue(), context.Barrier(workers)
     crew = [
@@ -104,7 +125,7 @@ def claimed_by(workers: int, home: Path, made: Definition) -> list[tuple[int, Pa
     for process in crew:
         process.start()
     for process in crew:
-        process.join(120)
+        process.join(PATIENCE_SECONDS)
         assert process.exitcode == 0
     found = []
     while not claimed.empty():

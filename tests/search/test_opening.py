@@ -167,6 +167,25 @@ def test_what_does_not_change_what_trials_are_may_change(tmp_path: Path, changes
     assert claim(again).number == 1
 
 
+def files(folder: str, **changes: str) -> dict:
+    return {
+        "kind": "files",
+        "source_lang": "en",
+        "target_lang": "de",
+        "train": {"source": f"{folder}/train.en", "target": f"{folder}/train.de"},
+        "validation": {"table": f"{folder}/validation.csv"},
+        **changes,
+    }
+
+
+def test_the_same_text_may_lie_elsewhere_as_on_another_machine(tmp_path: Path) -> None:
+    bench(tmp_path, definition(corpus=files("/here")))
+    moved = bench(tmp_path, definition(corpus=files("/there")))
+    assert claim(moved).number == 0
+    with pytest.raises(UserError, match="target_lang was"):
+        bench(tmp_path, definition(corpus=files("/there", target_lang="nl")))
+
+
 def test_the_order_of_a_space_file_does_not_matter(home: Path) -> None:
     turned = definition(dict(reversed(list(SPACE.items()))), **FIXED)
     assert list(turned.space.domains) != list(SPACE)

@@ -1,6 +1,7 @@
 """Opening databases, and never telling a password."""
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import sqlalchemy
 
 from automl_tf.errors import UserError
 from automl_tf.search.storage import claiming, default_url, open_storage, redacted
-from tests.search.making import processes
+from tests.search.making import PATIENCE_SECONDS, processes
 
 SECRET = "s3cr3t"
 NOWHERE = "127.0.0.1:1"
@@ -87,12 +88,14 @@ def test_transactions_take_the_write_lock_when_they_begin(tmp_path: Path) -> Non
 
 def count_alone(home: Path, barrier: Any) -> None:
     """Reads a number and writes the next: were anyone else at it, some would be lost."""
-    barrier.wait(60)
+    barrier.wait(PATIENCE_SECONDS)
     storage = open_storage(default_url(home), home)
     counter = home / "counter"
+    barrier.wait(PATIENCE_SECONDS)
     for _ in range(20):
         with claiming(storage, "made", home):
             count = int(counter.read_text()) if counter.exists() else 0
+            time.sleep(0.001)
             counter.write_text(str(count + 1))
 
 
@@ -104,6 +107,6 @@ def test_processes_create_a_database_at_once_and_hold_its_lock_alone(tmp_path: P
     for process in crew:
         process.start()
     for process in crew:
-        process.join(60)
+        process.join(PATIENCE_SECONDS)
         assert process.exitcode == 0
     assert (tmp_path / "counter").read_text() == "60"

@@ -17,6 +17,7 @@ from automl_tf.search.strategy import distribution, grid
 from automl_tf.search.worker import MOST_INFEASIBLE_IN_A_ROW, claim
 from tests.search.making import (
     GRID,
+    PATIENCE_SECONDS,
     SPACE,
     bench,
     claim_all,
@@ -163,7 +164,7 @@ def test_a_dead_workers_trial_goes_back_once_and_then_fails(tmp_path: Path) -> N
     for _ in range(2):
         process = context.Process(target=die, args=(tmp_path, made, told))
         process.start()
-        process.join(60)
+        process.join(PATIENCE_SECONDS)
         assert process.exitcode == 9
         points.append(told.get())
     assert points[0] == points[1]

@@ -34,7 +34,7 @@ def learning_curves(material: Material) -> Panel:
         + ("The cross marks where a trial was pruned." if pruned == 1 else "")
     )
     figure = plot(
-        _curves(material),
+        [*_curves(material), *_ends(material)],
         xaxis={"title": {"text": "optimizer step"}, "rangemode": "tozero"},
         yaxis={"title": {"text": "validation BLEU"}, "rangemode": "tozero"},
         legend=legend_above(),
@@ -51,7 +51,8 @@ def _curves(material: Material) -> Iterator[go.Scatter]:
     seen: set[str] = set()
     for trial in sorted(material.scored, key=lambda trial: trial is material.winner):
         group = _group(trial, material)
-        yield _curve(trial, material, group, in_legend=group not in seen)
+        in_legend = group not in seen and group not in END_MARKS
+        yield _curve(trial, material, group, in_legend=in_legend)
         seen.add(group)
 
 
@@ -66,8 +67,6 @@ def _curve(trial: TrialRow, material: Material, group: str, *, in_legend: bool) 
     is_best = trial is material.winner
     colour = STATE_COLOURS[trial.state]
     steps = sorted(trial.intermediate)
-    marks = ["circle"] * (len(steps) - 1) + [END_MARKS.get(trial.state, "circle")]
-    sizes = [4] * (len(steps) - 1) + [9 if trial.state in END_MARKS else 5]
     is_base = trial is material.base and not is_best
     return go.Scatter(
         x=steps,
@@ -78,13 +77,30 @@ def _curve(trial: TrialRow, material: Material, group: str, *, in_legend: bool) 
             "width": 4 if is_best else 2 if is_base else 1.4,
             "dash": "dot" if is_base else "solid",
         },
-        marker={"symbol": marks, "size": sizes, "color": colour, "line": {"width": 0}},
+        marker={"size": 4, "color": colour},
         opacity=1.0 if is_best or is_base else 0.7,
         name=group,
         legendgroup=group,
         showlegend=in_legend,
         hovertemplate=hover(trial, "BLEU %{y:.2f} at step %{x:,}") + "<extra></extra>",
     )
+
+
+def _ends(material: Material) -> Iterator[go.Scatter]:
+    """Marks where trials ended before their time; in the legend they stand for their state."""
+    for state, mark in END_MARKS.items():
+        here = [trial for trial in material.scored if trial.state == state]
+        steps = [max(trial.intermediate) for trial in here]
+        if here:
+            yield go.Scatter(
+                x=steps,
+                y=[trial.intermediate[step] for trial, step in zip(here, steps, strict=True)],
+                mode="markers",
+                marker={"symbol": mark, "size": 9, "color": STATE_COLOURS[state]},
+                name=state,
+                legendgroup=state,
+                hoverinfo="skip",
+            )
 
 
 def history(material: Material) -> Panel:
@@ -105,7 +121,7 @@ def history(material: Material) -> Panel:
             "have reached."
         )
     figure = plot(
-        [*_points(ended), _best_so_far(material.complete)],
+        [*_points(ended), _best_so_far(material.complete, ended[-1].number)],
         xaxis={"title": {"text": "trial"}, "tickformat": "d", "minallowed": -1},
         yaxis={"title": {"text": "best validation BLEU"}},
         legend=legend_above(),
@@ -132,7 +148,7 @@ def _points(trials: Sequence[TrialRow]) -> Iterator[go.Scatter]:
             )
 
 
-def _best_so_far(complete: Sequence[TrialRow]) -> go.Scatter:
+def _best_so_far(complete: Sequence[TrialRow], last: int) -> go.Scatter:
     best, numbers, highest = float("-inf"), [], []
     for trial in complete:
         assert trial.values is not None, "a complete trial has a value"
@@ -140,8 +156,8 @@ def _best_so_far(complete: Sequence[TrialRow]) -> go.Scatter:
         numbers.append(trial.number)
         highest.append(best)
     return go.Scatter(
-        x=numbers,
-        y=highest,
+        x=[*numbers, last],
+        y=[*highest, best],
         mode="lines",
         line={"shape": "hv", "color": STATE_COLOURS["complete"], "width": 2},
         name="best so far",

@@ -73,6 +73,8 @@ def render(material: Material, home: Path) -> str:
         verdict=verdict(material),
         circumstances=circumstances(material),
         settings=searched_settings(material),
+        has_base=material.base is not None,
+        has_best=material.winner is not None,
         panels=panels,
         samples=sample_table(material),
         table=trial_table(material),

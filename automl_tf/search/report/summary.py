@@ -47,7 +47,9 @@ def tiles(material: Material) -> list[tuple[str, str]]:
     words = f"trials: {', '.join([ended, *open_ones])}"
     found = [(str(len(material.board.trials)), words)]
     if winner is not None and winner.values:
-        found.insert(0, (f"{winner.values[0]:.2f}", f"best validation BLEU, trial {winner.number}"))
+        found.insert(
+            0, (f"{winner.values[0]:.2f}", f"best validation BLEU, trial\u00a0{winner.number}")
+        )
     gain = _gain(material)
     if gain is not None:
         found.insert(1, (f"{gain:+.2f}", "BLEU over the base configuration"))
@@ -72,7 +74,11 @@ def verdict(material: Material) -> list[str]:
         return ["The study has no trials yet."]
     winner = material.winner
     if winner is None:
-        return ["No trial is complete yet, so there is no winner.", *_still_open(material)]
+        return [
+            "No trial is complete yet, so there is no winner.",
+            *_ahead(material),
+            *_still_open(material),
+        ]
     reached = listed(
         [
             f"{OBJECTIVES[name]} {objective(name, value)}"
@@ -91,6 +97,15 @@ def verdict(material: Material) -> list[str]:
         TRUST,
         *_still_open(material),
     ]
+
+
+def _ahead(material: Material) -> Iterator[str]:
+    """Who is ahead while nobody has won."""
+    if material.scored:
+        first = max(material.scored, key=lambda trial: trial.best_bleu or 0.0)
+        step = max(first.intermediate, key=lambda step: first.intermediate[step])
+        reached = f"validation BLEU {first.best_bleu:.2f} at step {step:,}"
+        yield f"The furthest so far is trial {first.number} ({first.state}): {reached}."
 
 
 def _front(material: Material) -> Iterator[str]:
