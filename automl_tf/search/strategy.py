@@ -75,7 +75,7 @@ def build_sampler(sampler: Sampler, space: Space, study_seed: int, number: int) 
                 n_startup_trials=startup, seed=seed, warn_independent_sampling=False
             )
         case QMCSampler():
-            return _Sobol(space, study_seed, number)
+            return _Sobol(space, study_seed)
         case NSGAIISampler(population=population):
             return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
 
@@ -102,24 +102,20 @@ def grid(space: Space) -> Mapping[str, list[bool | int | float | str]]:
 
 
 class _Sobol(optuna.samplers.QMCSampler):
-    """Optuna's sequence, of which each trial takes the point of its own number.
+    """Optuna's sequence over the study's whole space.
 
-    Optuna learns the space from the first finished trial and counts the points that it gives out:
-    the points of a study would depend on how many workers it has and when it is interrupted.
+    Optuna learns the space from the first finished trial and draws at random before that: the
+    points would depend on how many workers a study has and on what became of its first trial.
     """
 
-    def __init__(self, space: Space, study_seed: int, number: int) -> None:
+    def __init__(self, space: Space, study_seed: int) -> None:
         # Every trial needs the same scrambling.
         super().__init__(scramble=True, seed=study_seed, warn_independent_sampling=False)
         self._space = {name: distribution(domain) for name, domain in space.domains.items()}
-        self._number = number
 
     def infer_relative_search_space(self, *_args: object) -> dict[str, BaseDistribution]:
         """The whole space, which is static."""
         return self._space
-
-    def _find_sample_id(self, *_args: object) -> int:
-        return self._number
 
 
 class _Grid(optuna.samplers.GridSampler):
