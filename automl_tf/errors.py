@@ -25,7 +25,8 @@ class Place:
         if self.line is not None:
             parts.append(f"line {self.line}")
         if self.key is not None:
-            parts.append(f"key {self.key}")
+            # Options of the command line are keys too, and look like what they are.
+            parts.append(self.key if self.key.startswith("-") else f"key {self.key}")
         return ", ".join(parts)
 
 

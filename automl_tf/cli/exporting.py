@@ -1,10 +1,7 @@
 """The commands ``export`` and ``train``."""
 
 import json
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -95,18 +92,12 @@ def train(
     from automl_tf.cli.training_display import TrainingDisplay
     from automl_tf.release.train import Watching, study_name
     from automl_tf.release.train import train as train_export
+    from automl_tf.training.leaving import asked_to_leave
     from automl_tf.training.watching import Outcome
 
     directory = output or home / "bundles" / study_name(read)
-    asked = threading.Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
     display = TrainingDisplay(read.training.max_steps, quiet=quiet or as_json)
-    with display:
+    with asked_to_leave() as asked, display:
         trained = train_export(
             read,
             home.absolute(),

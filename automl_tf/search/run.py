@@ -7,10 +7,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import optuna
@@ -28,6 +27,7 @@ from automl_tf.search.strategy import build_pruner, grid
 from automl_tf.search.telling import StudyStory
 from automl_tf.search.trial import Bench
 from automl_tf.search.worker import work
+from automl_tf.training.leaving import asked_to_leave
 from automl_tf.training.watching import Pause
 
 STORAGE_VARIABLE = "AUTOML_TF_STORAGE"
@@ -116,7 +116,7 @@ def join(
     Returns:
         Whether a signal made it leave.
     """
-    with _asked_to_leave() as asked, _story(opened, places) as story:
+    with asked_to_leave() as asked, _story(opened, places) as story:
 
         def tell_on(event: Event) -> None:
             tell(event)
@@ -159,7 +159,7 @@ def search(
     with claiming(opened.storage, opened.study.study_name, places.home):
         for number in return_lost_trials(opened.storage, opened.study):
             on_event(0, Notice(f"trial {number} goes on: its worker was gone"))
-    with _asked_to_leave() as asked, _story(opened, places) as story:
+    with asked_to_leave() as asked, _story(opened, places) as story:
         crew = _Crew(worker_command, places, num_workers)
         for worker, event in crew.events(asked):
             on_event(worker, event)
@@ -277,22 +277,6 @@ class _Crew:
         directory = self._places.home / "logs"
         directory.mkdir(parents=True, exist_ok=True)
         return directory / f"worker-{worker}.log"
-
-
-@contextmanager
-def _asked_to_leave() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, in place of what they do otherwise."""
-    asked = threading.Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _pause(asked: threading.Event, deadline: float | None, parent: int | None) -> Pause:
