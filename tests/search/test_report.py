@@ -214,7 +214,9 @@ def two_objectives(home: Path) -> optuna.Study:
 
 
 def three_objectives(home: Path) -> optuna.Study:
-    builder = Builder(home, config(objectives=["bleu", "latency", "num_parameters"]), SPACE)
+    own = {"start_with_base": False, "start_with": [{"model.d_model": 256}]}
+    objectives = ["bleu", "latency", "num_parameters"]
+    builder = Builder(home, config(objectives=objectives, **own), SPACE)
     for _ in range(4):
         builder.run()
     return builder.study
@@ -323,6 +325,14 @@ def test_the_verdict_names_the_winner_and_what_it_gained(full: Page) -> None:
     words = full.seen.text["result"]
     assert f"Trial {best} is the best of {len(values)} complete trials" in words
     assert f"{values[best] - values[0]:.2f} BLEU above" in words
+
+
+def test_a_study_without_the_papers_base_is_compared_with_its_own_first(
+    pages: dict[str, Page],
+) -> None:
+    page = pages["three objectives"]
+    assert page.material.base is page.material.board.trials[0]
+    assert "the configuration that the study starts with" in page.seen.text["result"].lower()
 
 
 def test_every_validated_trial_has_a_curve_that_ends_where_it_ended(full: Page) -> None:

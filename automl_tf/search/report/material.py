@@ -68,15 +68,24 @@ class Material:
 
     @cached_property
     def base(self) -> TrialRow | None:
-        """The trial of the paper's base model, brought into the space, if the study tries it."""
-        config = self.definition.config
-        is_tried = config.start_with_base and config.sampler.kind != "grid" and self.base_settings
+        """The trial that the others are compared with: the first that the study was given."""
+        is_tried = self.definition.config.sampler.kind != "grid" and self.base_settings
         return self.board.trials[0] if is_tried and self.board.trials else None
 
     @cached_property
     def base_settings(self) -> Mapping[str, Scalar]:
-        """What the paper's base model says of the searched settings; it is silent on some."""
-        return base_in_space(self.definition.study)
+        """What the base is given of the searched settings: the paper's, or the study's own."""
+        config = self.definition.config
+        if config.start_with_base:
+            return base_in_space(self.definition.study)
+        return config.start_with[0] if config.start_with else {}
+
+    @property
+    def base_name(self) -> str:
+        """What the base is."""
+        if self.definition.config.start_with_base:
+            return "the paper's base configuration, brought into the space"
+        return "the configuration that the study starts with"
 
     @property
     def has_pruned(self) -> bool:

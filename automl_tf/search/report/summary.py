@@ -21,8 +21,6 @@ from automl_tf.search.report.words import (
 )
 from automl_tf.tracking.home import redacted
 
-BASE = "the paper's base configuration, brought into the space"
-
 TRUST = (
     "Each is the score of one training on the validation split that also chose the winner, so "
     "expect a little less on new text; the final training scores the test split."
@@ -118,10 +116,10 @@ def _front(material: Material) -> Iterator[str]:
 def _against_base(material: Material, winner: TrialRow) -> str:
     base = material.base
     if base is None:
-        return "The study did not try the paper's base configuration, so none is compared with."
-    name = f"{BASE} (trial {base.number})"
+        return "The study starts with no given configuration that it could be compared with."
+    name = f"{material.base_name} (trial {base.number})"
     drawn = sorted(set(material.domains) - set(material.base_settings))
-    note = f" The paper says nothing of {listed(drawn)}: there it was drawn." if drawn else ""
+    note = f" It leaves {listed(drawn)} open: there the sampler drew." if drawn else ""
     if base is winner:
         return f"It is {name}: nothing that was tried is better.{note}"
     if base.values and winner.values:

@@ -17,7 +17,7 @@ from automl_tf.search.report.words import count, is_or_are, listed, setting, so_
 _LEAST_FOR_PARALLEL = 3
 _LEAST_FOR_CONTOUR = 12
 _LEAST_VALUES = 3
-_AXIS_PIXELS = 112
+_AXIS_PIXELS = 100
 """Width that an axis with its words needs."""
 
 
