@@ -4,6 +4,7 @@ MLflow reads its settings from the environment, partly while it is imported. A p
 settings win over those below.
 """
 
+import logging
 import os
 
 _ENVIRONMENT = {
@@ -19,6 +20,9 @@ for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
 import mlflow  # noqa: E402  (it must find the settings above)
+
+# Whoever imported MLflow first in this process did so without the setting above.
+logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
 
 __all__ = ["connect", "mlflow"]
 
