@@ -1,11 +1,12 @@
 """What a person sees while a study runs: a live table, plain lines, JSON lines, or the result."""
 
 import json
+import shlex
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,6 +33,9 @@ from automl_tf.search.leaderboard import Leaderboard, TrialRow
 MOST_ROWS = 12
 REFRESHES_PER_SECOND = 4
 
+Given = Mapping[str, str]
+"""Options of places by name, as the next commands need them."""
+
 
 class Display(AbstractContextManager["Display"]):
     """Shows nothing but is a display."""
@@ -42,7 +46,7 @@ class Display(AbstractContextManager["Display"]):
     def show(self, worker: int, event: Event) -> None:
         """Told of each event."""
 
-    def end(self, board: Leaderboard, home: Path, *, interrupted: bool) -> None:
+    def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
         """Told once how the study stands."""
 
     def __exit__(
@@ -73,7 +77,7 @@ class JsonDisplay(Display):
         _print(json.dumps({"worker": worker, **json.loads(encode(event))}))
 
     @override
-    def end(self, board: Leaderboard, home: Path, *, interrupted: bool) -> None:
+    def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
         _print(json.dumps({"event": "SearchEnded", "interrupted": interrupted, **board.to_json()}))
 
 
@@ -81,8 +85,8 @@ class QuietDisplay(Display):
     """The result alone."""
 
     @override
-    def end(self, board: Leaderboard, home: Path, *, interrupted: bool) -> None:
-        _print("\n".join(summary(board, home, interrupted=interrupted)))
+    def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
+        _print("\n".join(summary(board, given, interrupted=interrupted)))
 
 
 class PlainDisplay(QuietDisplay):
@@ -180,10 +184,10 @@ class LiveDisplay(QuietDisplay):
                 self._notices = [*self._notices[-2:], event.text]
 
     @override
-    def end(self, board: Leaderboard, home: Path, *, interrupted: bool) -> None:
+    def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
         self._live.refresh()
         self._live.stop()
-        super().end(board, home, interrupted=interrupted)
+        super().end(board, given, interrupted=interrupted)
 
     def _note_progress(self, event: TrialProgress) -> None:
         running = self._running.get(event.trial)
@@ -281,11 +285,16 @@ def plain_line(event: Event) -> str | None:
     return None
 
 
-def summary(board: Leaderboard, home: Path, *, interrupted: bool) -> list[str]:
-    """The end of a search in lines: the best configuration and what to type next."""
+def summary(board: Leaderboard, given: Given, *, interrupted: bool) -> list[str]:
+    """The end of a search in lines: the best configuration and what to type next.
+
+    Args:
+        board: The study as it stands.
+        given: The options that the person gave for places, which the next commands need too.
+        interrupted: Whether the search was left before its budget was spent.
+    """
     counts = ", ".join(f"{count} {state}" for state, count in board.counts.items() if count)
     lines = ["", f"study {board.study}: {counts or 'no trials'}"]
-    option = "" if home == Path("runs") else f" --home {home}"
     if interrupted:
         lines.append("Interrupted; everything is saved. The same command goes on from here.")
     best = [trial for trial in board.trials if trial.number in board.best]
@@ -296,10 +305,14 @@ def summary(board: Leaderboard, home: Path, *, interrupted: bool) -> list[str]:
     return [
         *lines,
         "next:",
-        f"  automl-tf ui{option}",
-        f"  automl-tf export {board.study} -o best.yaml{option}",
-        f"  automl-tf train best.yaml{option}",
+        f"  automl-tf ui{_again(given, '--home', '--tracking')}",
+        f"  automl-tf export {board.study} -o best.yaml{_again(given, '--home', '--storage')}",
+        f"  automl-tf train best.yaml{_again(given, '--home', '--tracking')}",
     ]
+
+
+def _again(given: Given, *names: str) -> str:
+    return "".join(f" {name} {shlex.quote(given[name])}" for name in names if name in given)
 
 
 def best_lines(trial: TrialRow, objectives: list[str]) -> list[str]:

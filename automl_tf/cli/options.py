@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+HOME_VARIABLE = "AUTOML_TF_HOME"
 STORAGE_VARIABLE = "AUTOML_TF_STORAGE"
 TRACKING_VARIABLE = "AUTOML_TF_TRACKING"
 
@@ -13,7 +14,7 @@ Home = Annotated[
     Path,
     typer.Option(
         "--home",
-        envvar="AUTOML_TF_HOME",
+        envvar=HOME_VARIABLE,
         help="Directory of everything that the program writes.",
         file_okay=False,
     ),

@@ -10,6 +10,9 @@ import typer
 
 from automl_tf.cli.options import (
     DEFAULT_HOME,
+    HOME_VARIABLE,
+    STORAGE_VARIABLE,
+    TRACKING_VARIABLE,
     AsJson,
     Home,
     Overrides,
@@ -72,13 +75,14 @@ def search(
     places = _places(home, storage, tracking)
     opened = run.open_search(read, places)
     size = workers or run.default_workers()
+    given = _given(home, storage, tracking)
     budget = read.config.budget
     with choose_display(read.config, size, quiet=quiet, as_json=as_json) as display:
         display.begin(leaderboard(opened.study), opened.corpus)
         interrupted = run.search(
             opened, places, _worker_command(study, words, home, budget.hours), size, display.show
         )
-        display.end(leaderboard(opened.study), home, interrupted=interrupted)
+        display.end(leaderboard(opened.study), given, interrupted=interrupted)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -131,6 +135,23 @@ def _places(home: Path, storage: str | None, tracking: str | None) -> "Places":
 
     home = home.absolute()
     return Places(home, storage or default_url(home), tracking or default_tracking_uri(home))
+
+
+def _given(home: Path, storage: str | None, tracking: str | None) -> dict[str, str]:
+    """The places that the next commands will not find by themselves, fit to be shown."""
+    from automl_tf.search.storage import redacted as without_password
+    from automl_tf.tracking.home import redacted
+
+    typed = (
+        ("--home", HOME_VARIABLE, None if home == DEFAULT_HOME else str(home), str),
+        ("--storage", STORAGE_VARIABLE, storage, without_password),
+        ("--tracking", TRACKING_VARIABLE, tracking, redacted),
+    )
+    return {
+        option: shown(value)
+        for option, variable, value, shown in typed
+        if value and value != os.environ.get(variable)
+    }
 
 
 def _worker_command(study: Path, words: list[str], home: Path, hours: float | None) -> list[str]:

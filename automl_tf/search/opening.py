@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 import optuna
 import psutil
@@ -27,15 +26,14 @@ ONE_RETURN = 1
 """Times that a trial whose worker died goes back to the queue."""
 
 
-def open_study(storage: RDBStorage, definition: Definition, home: Path) -> optuna.Study:
+def open_study(storage: RDBStorage, definition: Definition) -> optuna.Study:
     """Creates the study with its first trials queued, or goes on with it.
 
     Raises:
         UserError: If a study of this name exists with another definition.
     """
     config = definition.config
-    (home / "studies" / config.name).mkdir(parents=True, exist_ok=True)
-    with claiming(storage, config.name, home):
+    with claiming(storage, config.name):
         if config.name in optuna.get_all_study_names(storage):
             study = optuna.load_study(study_name=config.name, storage=storage)
             check_same(study, definition)

@@ -18,7 +18,6 @@ from automl_tf.errors import Place, UserError
 
 DEFINITION = "definition"
 TRACKING = "mlflow"
-PAUSE_AT = "pause_at"
 
 REASON = "reason"
 VALIDATIONS = "validations"
@@ -27,7 +26,6 @@ SEED = "seed"
 SECONDS = "seconds"
 RUN_ID = "mlflow_run_id"
 WORKER = "worker"
-SESSIONS = "sessions"
 INFEASIBLE = "infeasible"
 BEST_STEP = "best_step"
 LOST = "lost"

@@ -87,7 +87,7 @@ def open_search(study: Study, places: Places) -> Opened:
     definition = Definition(
         study.config, study.space, corpus_fingerprint(study.config.corpus, cache)
     )
-    opened = open_study(storage, definition, places.home)
+    opened = open_study(storage, definition)
     opened.pruner = build_pruner(
         study.config.pruner,
         first_validation=min(study.values("training.validate_every")),
@@ -156,7 +156,7 @@ def search(
     Returns:
         Whether Ctrl-C ended it. Everything is saved either way.
     """
-    with claiming(opened.storage, opened.study.study_name, places.home):
+    with claiming(opened.storage, opened.study.study_name):
         for number in return_lost_trials(opened.storage, opened.study):
             on_event(0, Notice(f"trial {number} goes on: its worker was gone"))
     with asked_to_leave() as asked, _story(opened, places) as story:

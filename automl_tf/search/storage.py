@@ -84,10 +84,12 @@ def redacted(url: str) -> str:
 
 
 @contextlib.contextmanager
-def claiming(storage: RDBStorage, study_name: str, home: Path) -> Iterator[None]:
+def claiming(storage: RDBStorage, study_name: str) -> Iterator[None]:
     """Holds the right to add trials to a study, among all its workers on all machines."""
     if storage.engine.dialect.name == "sqlite":
-        with FileLock(home / "studies" / study_name / "claim.lock", timeout=LOCK_WAIT_SECONDS):
+        # Beside the database: its workers may have different homes.
+        lock = f"{storage.engine.url.database}.{study_name}.lock"
+        with FileLock(lock, timeout=LOCK_WAIT_SECONDS):
             yield
         return
     key = sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))")

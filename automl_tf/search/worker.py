@@ -36,7 +36,7 @@ def work(bench: Bench) -> None:
 def claim(bench: Bench) -> optuna.Trial | None:
     """The next trial with its parameters: one that waits, or a new one within the budget."""
     study, config = bench.study, bench.config
-    with claiming(bench.storage, config.name, bench.home):
+    with claiming(bench.storage, config.name):
         for number in return_lost_trials(bench.storage, study):
             bench.tell(Notice(f"trial {number} goes back to the queue: its worker is gone"))
         trials = study.get_trials(deepcopy=False)

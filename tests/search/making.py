@@ -65,7 +65,7 @@ def bench(home: Path, made: Definition, tell: Callable[[Event], None] | None = N
     storage = open_storage(default_url(new_home(home)), home)
     return Bench(
         storage=storage,
-        study=open_study(storage, made, home),
+        study=open_study(storage, made),
         definition=made,
         home=home,
         tracking=None,

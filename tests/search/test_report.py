@@ -69,7 +69,7 @@ class Builder:
     def __init__(self, home: Path, config: StudyConfig, space: Mapping[str, Domain]) -> None:
         self.storage = open_storage(default_url(home), home)
         self.definition = Definition(config, Space(space), "5e2f" * 16)
-        self.study = open_study(self.storage, self.definition, home)
+        self.study = open_study(self.storage, self.definition)
         self.study.pruner = build_pruner(config.pruner, STEPS[0], STEPS[-1])
 
     def run(self, ending: str = "") -> optuna.Trial:

@@ -93,14 +93,13 @@ def count_alone(home: Path, barrier: Any) -> None:
     counter = home / "counter"
     barrier.wait(PATIENCE_SECONDS)
     for _ in range(20):
-        with claiming(storage, "made", home):
+        with claiming(storage, "made"):
             count = int(counter.read_text()) if counter.exists() else 0
             time.sleep(0.001)
             counter.write_text(str(count + 1))
 
 
 def test_processes_create_a_database_at_once_and_hold_its_lock_alone(tmp_path: Path) -> None:
-    (tmp_path / "studies" / "made").mkdir(parents=True)
     context = processes()
     barrier = context.Barrier(3)
     crew = [context.Process(target=count_alone, args=(tmp_path, barrier)) for _ in range(3)]
