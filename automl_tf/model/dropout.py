@@ -1,17 +1,17 @@
 """Dropout (Srivastava et al. 2014) that is quick on the CPU."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LEVELS = 2**16
+SMALLEST_TABLE = 2**22
+"""Masks in the smallest table; a table holds at least four times those of the tensor at hand."""
 
 
 def dropout(x: Tensor, probability: float, *, training: bool) -> Tensor:
     """Sets random units to zero and scales the others up, so that the mean stays.
-
-    On the CPU, drawing the units one by one costs more than some of the layers around them. Each
-    64-bit random number therefore decides on four units, whose probability is rounded to 16 bits.
 
     Args:
         x: Any tensor in floating point.
@@ -20,9 +20,37 @@ def dropout(x: Tensor, probability: float, *, training: bool) -> Tensor:
     """
     if not training or probability == 0.0:
         return x
-    if x.is_cuda:
+    if _is_fast_elsewhere(x):
         return F.dropout(x, probability)
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
-    levels = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
-    lowest_kept = min(round(probability * _LEVELS), _LEVELS - 1) - _LEVELS // 2
-    return x * ((levels >= lowest_kept) * (1.0 / (1.0 - probability))).to(x.dtype)
+    return x * dropout_mask(x, probability)
+
+
+def add_dropped(x: Tensor, y: Tensor, probability: float, *, training: bool) -> Tensor:
+    """The sum of x and of what dropout leaves of y, in one pass."""
+    if not training or probability == 0.0 or _is_fast_elsewhere(x):
+        return x + dropout(y, probability, training=training)
+    return torch.addcmul(x, y, dropout_mask(y, probability))
+
+
+def dropout_mask(like: Tensor, probability: float) -> Tensor:
+    """What dropout multiplies a tensor by: zeros, and else one over the share kept.
+
+    Drawing the units one by one costs more than some of the layers around them. So they are drawn
+    once into a table, the same in every process, of which torch's random state picks a window.
+    """
+    if _is_fast_elsewhere(like):
+        return F.dropout(torch.ones_like(like), probability)
+    size = max(SMALLEST_TABLE, 2 ** (4 * like.numel() - 1).bit_length())
+    start = int(torch.randint(size - like.numel(), ()))
+    return _table(size, probability, like.dtype)[start : start + like.numel()].view(like.shape)
+
+
+def _is_fast_elsewhere(x: Tensor) -> bool:
+    """Whether torch's own dropout costs next to nothing: on a GPU, or fused by its compiler."""
+    return x.is_cuda or torch.compiler.is_compiling()
+
+
+@functools.lru_cache(maxsize=4)
+def _table(size: int, probability: float, dtype: torch.dtype) -> Tensor:
+    uniform = torch.rand(size, generator=torch.Generator().manual_seed(0))
+    return (uniform >= probability).to(dtype).mul_(1.0 / (1.0 - probability))

@@ -1,10 +1,13 @@
 """AdamW that keeps fp32 master weights beside a model of fewer bits."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+ALIGNMENT = 32
+"""Weights in a buffer start at multiples of this, so that each starts a line of the cache."""
 
 
 class MasterAdamW(torch.optim.AdamW):
@@ -13,8 +16,11 @@ class MasterAdamW(torch.optim.AdamW):
     A bf16 weight loses updates smaller than a 256th of itself; the fp32 master keeps them
     (Micikevicius et al. 2018, section 3.1). A model that is fp32 already is its own master.
 
+    Weights, masters and gradients are moved into one buffer each, so that an update is a handful of
+    calls whatever the number of weights: one by one, they would cost more than their arithmetic.
+
     Args:
-        parameters: The model's weights, in any floating type.
+        parameters: The model's weights, all of one floating type and on one device.
         lr: Learning rate.
         beta2: Decay of the second moment.
         weight_decay: Decoupled decay, on matrices alone.
@@ -30,20 +36,33 @@ class MasterAdamW(torch.optim.AdamW):
         weight_decay: float,
         clip_norm: float,
     ) -> None:
-        self._weights = [weight for weight in parameters if weight.requires_grad]
-        self._masters = [_master(weight) for weight in self._weights]
+        trained = [weight for weight in parameters if weight.requires_grad]
+        matrices = [weight for weight in trained if weight.dim() > 1]
+        vectors = [weight for weight in trained if weight.dim() <= 1]
+        self._weights = [*matrices, *vectors]
         self._clip_norm = clip_norm
         self.grad_norm = torch.zeros(())
+        self._buffer = _buffer(self._weights, self._weights[0].dtype)
+        for weight, place in zip(self._weights, _places(self._buffer, self._weights), strict=True):
+            place.copy_(weight.detach())
+            weight.data = place
+        is_own_master = self._buffer.dtype == torch.float32
+        self._masters = self._buffer if is_own_master else self._buffer.float()
+        self._gradients = torch.zeros_like(self._masters)
+        self._gradient_places = _places(self._gradients, self._weights)
+        border = _size(matrices)
+        parts = (slice(0, border), weight_decay), (slice(border, None), 0.0)
         groups = [
-            {"params": [m for m in self._masters if m.dim() > 1], "weight_decay": weight_decay},
-            {"params": [m for m in self._masters if m.dim() <= 1], "weight_decay": 0.0},
+            {"params": [self._master_part(part)], "weight_decay": decay}
+            for part, decay in parts
+            if self._masters[part].numel()
         ]
         super().__init__(groups, lr=lr, betas=(0.9, beta2), eps=1e-8, fused=True)
 
-    @property
-    def _copies(self) -> list[tuple[nn.Parameter, Tensor]]:
-        pairs = zip(self._weights, self._masters, strict=True)
-        return [(weight, master) for weight, master in pairs if weight is not master]
+    def _master_part(self, part: slice) -> Tensor:
+        master = self._masters[part].requires_grad_()
+        master.grad = self._gradients[part]
+        return master
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401 - the closure's
@@ -52,55 +71,70 @@ class MasterAdamW(torch.optim.AdamW):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for weight, master in self._copies:
-            master.grad = None if weight.grad is None else weight.grad.float()
-        self.grad_norm = self._clip()
+        self._gather_gradients()
+        self.grad_norm = torch.linalg.vector_norm(self._gradients)
+        if self._clip_norm > 0:
+            self._gradients *= (self._clip_norm / (self.grad_norm + 1e-6)).clamp(max=1.0)
         super().step()
-        if self._copies:
-            weights, masters = zip(*self._copies, strict=True)
-            torch._foreach_copy_(weights, masters)
+        if self._buffer is not self._masters:
+            self._buffer.copy_(self._masters)
         return loss
 
-    def _clip(self) -> Tensor:
-        gradients = [master.grad for master in self._masters if master.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if self._clip_norm > 0:
-            nn.utils.clip_grads_with_norm_(self._masters, self._clip_norm, norm)
-        return norm
+    def _gather_gradients(self) -> None:
+        gathered = [
+            (place, weight.grad)
+            for place, weight in zip(self._gradient_places, self._weights, strict=True)
+            if weight.grad is not None
+        ]
+        if len(gathered) < len(self._weights):
+            self._gradients.zero_()
+        places, gradients = zip(*gathered, strict=True)
+        torch._foreach_copy_(places, gradients)
 
-    def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: FBT001, FBT002 - torch's signature
-        """Forgets the gradients of weights and masters."""
-        super().zero_grad(set_to_none)
+    def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002 - torch's signature
+        """Forgets the gradients of the weights."""
         for weight in self._weights:
             weight.grad = None
 
     def full_precision(self, model: nn.Module) -> dict[str, Tensor]:
         """The model's weights by name, fp32, on the CPU."""
-        masters = {
-            id(weight): master for weight, master in zip(self._weights, self._masters, strict=True)
-        }
+        places = _places(self._masters, self._weights)
+        masters = {id(weight): master for weight, master in zip(self._weights, places, strict=True)}
         return {
             name: masters[id(weight)].detach().to("cpu", copy=True)
             for name, weight in model.named_parameters()
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """AdamW's state and the masters that are not the model's own weights."""
-        masters = [master.detach() for _, master in self._copies]
-        return {**super().state_dict(), "masters": masters}
+        """AdamW's state and the masters."""
+        return {**super().state_dict(), "masters": self._masters.detach()}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores what ``state_dict`` gave."""
-        masters = state_dict["masters"]
-        super().load_state_dict(
-            {key: value for key, value in state_dict.items() if key != "masters"}
-        )
-        for (_, master), saved in zip(self._copies, masters, strict=True):
-            master.copy_(saved)
+        """Restores what ``state_dict`` gave, the weights too."""
+        state = dict(state_dict)
+        masters = state.pop("masters")
+        super().load_state_dict(state)
+        self._masters.copy_(masters)
+        self._buffer.copy_(self._masters)
 
 
-def _master(weight: nn.Parameter) -> Tensor:
-    if weight.dtype == torch.float32:
-        return weight
-    return weight.detach().float().requires_grad_()
+def _room(weight: Tensor) -> int:
+    return -(-weight.numel() // ALIGNMENT) * ALIGNMENT
+
+
+def _size(weights: Sequence[Tensor]) -> int:
+    return sum(_room(weight) for weight in weights)
+
+
+def _buffer(weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    return torch.zeros(_size(weights), dtype=dtype, device=weights[0].device)
+
+
+def _places(buffer: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Each weight's part of a buffer, in its shape."""
+    rooms = torch.split(buffer.detach(), [_room(weight) for weight in weights])
+    return [
+        room[: weight.numel()].view(weight.shape)
+        for room, weight in zip(rooms, weights, strict=True)
+    ]

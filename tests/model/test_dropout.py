@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from automl_tf.model.dropout import dropout
+from automl_tf.model.dropout import SMALLEST_TABLE, add_dropped, dropout
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -52,3 +52,25 @@ def test_nothing_is_dropped_without_reason(probability, training):
 def test_almost_everything_can_be_dropped():
     dropped = dropout(torch.ones(100_000), 1 - 1e-9, training=True)
     assert (dropped == 0).double().mean() > 0.999
+
+
+def test_a_sum_with_what_is_kept_equals_the_two_steps():
+    x, y = torch.randn(2, 30, 8).unbind()
+    torch.manual_seed(4)
+    expected = x + dropout(y, 0.3, training=True)
+    torch.manual_seed(4)
+    torch.testing.assert_close(add_dropped(x, y, 0.3, training=True), expected)
+    assert torch.equal(add_dropped(x, y, 0.3, training=False), x + y)
+
+
+def test_tensors_larger_than_the_smallest_table_are_dropped_alike():
+    torch.manual_seed(6)
+    dropped = dropout(torch.ones(SMALLEST_TABLE + 1), 0.25, training=True)
+    assert abs((dropped == 0).double().mean() - 0.25) < 1e-3
+
+
+def test_masks_of_a_step_have_nothing_in_common():
+    torch.manual_seed(7)
+    masks = torch.stack([dropout(torch.ones(100_000), 0.5, training=True) for _ in range(20)])
+    correlation = torch.corrcoef(masks)
+    assert (correlation - torch.eye(20)).abs().max() < 5 / 100_000**0.5
