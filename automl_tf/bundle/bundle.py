@@ -21,7 +21,7 @@ from automl_tf.config.writing import to_yaml
 from automl_tf.data.characters import normalize
 from automl_tf.data.subwords import BOS, EOS, PAD
 from automl_tf.data.vocabulary import Vocabulary
-from automl_tf.decoding.translate import decode
+from automl_tf.decoding.engines import decoder
 from automl_tf.errors import Place, UserError
 from automl_tf.model.transformer import Transformer
 
@@ -76,7 +76,7 @@ class Bundle:
         decoding = self.config.decoding
         kept = [index for index, text in enumerate(sentences) if normalize(text)]
         encoded = self.vocabulary.source.encode_batch([sentences[index] for index in kept])
-        best = decode(
+        best = decoder(decoding.engine)(
             self.model,
             [[*ids[: self.config.data.max_length], EOS] for ids in encoded],
             bos=BOS,

@@ -58,6 +58,13 @@ def _rotary_is_even(positions: str, d_model: int, num_heads: int, d_k: int | Non
     return positions != "rotary" or (d_k or d_model // num_heads) % 2 == 0
 
 
+def _engine_has_heads(
+    engine: str, d_model: int, num_heads: int, d_k: int | None, d_v: int | None
+) -> bool:
+    width = d_model / num_heads
+    return engine != "ctranslate2" or (d_k or width) == (d_v or width) == width
+
+
 RULES = (
     Rule(
         ("model.d_model", "model.num_heads", "model.d_k", "model.d_v"),
@@ -71,6 +78,13 @@ RULES = (
         "model.positions = {0} turns pairs of units, but model.d_model = {1} over "
         "model.num_heads = {2} (model.d_k = {3}) leaves an odd width for a head.",
         "Choose widths and heads whose quotient is even, or other positions.",
+    ),
+    Rule(
+        ("decoding.engine", "model.d_model", "model.num_heads", "model.d_k", "model.d_v"),
+        _engine_has_heads,
+        "decoding.engine = {0} has no heads of a width other than model.d_model / model.num_heads "
+        "= {1} / {2}, but model.d_k = {3} and model.d_v = {4}.",
+        "Use decoding.engine: torch, or leave model.d_k and model.d_v out.",
     ),
     Rule(
         ("training.warmup_steps", "training.max_steps"),

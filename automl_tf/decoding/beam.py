@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from automl_tf.decoding.rows import largest, row_count
 from automl_tf.decoding.rules import Hypothesis, Rules
 from automl_tf.model.transformer import Transformer
-
-# Dropping sentences copies the cache; fewer finished ones than this cost less when carried along.
-LARGEST_LIVE_SHARE = 0.9
 
 
 def beam_search(
@@ -50,11 +48,12 @@ def beam_search(
         if num_live == 0:
             break
         cache.reorder(parents_R)
-        if num_live <= LARGEST_LIVE_SHARE * len(is_live_B):
+        num_kept = row_count(num_live)
+        if num_kept < len(is_live_B):
             beam.record(results)
-            live_B = is_live_B.nonzero()[:, 0]
-            cache.keep(live_B)
-            beam = beam.keep(live_B)
+            kept_B = is_live_B.byte().argsort(descending=True, stable=True)[:num_kept]
+            cache.keep(kept_B)
+            beam = beam.keep(kept_B)
     beam.record(results)
     return results
 
@@ -119,7 +118,7 @@ class _Beam:
         num_sentences, beam_size = self.totals_BN.shape
         # No more than the size of the beam can come from one hypothesis.
         width = min(beam_size, log_probability_RV.shape[1])
-        best_RW, ids_RW = log_probability_RV.topk(width, dim=-1)
+        best_RW, ids_RW = largest(log_probability_RV, width)
         totals_BNW = self.totals_BN[:, :, None] + best_RW.view(num_sentences, beam_size, width)
         self.totals_BN, picks_BN = totals_BNW.flatten(1).topk(beam_size, dim=-1)
         parents_BN = picks_BN // width

@@ -1,16 +1,15 @@
 """Greedy search: always the likeliest next token.
 
-Shapes: B sentences, S source positions, T target positions, R rows not yet dropped.
+Shapes: B sentences, S source positions, T target positions, R rows that are decoded, V ids that can
+be produced.
 """
 
 import torch
 from torch import Tensor
 
+from automl_tf.decoding.rows import largest, row_count
 from automl_tf.decoding.rules import Hypothesis, Rules
 from automl_tf.model.transformer import Transformer
-
-# Dropping rows copies the cache; fewer finished rows than this cost less when carried along.
-LARGEST_LIVE_SHARE = 0.9
 
 
 def greedy_search(
@@ -26,35 +25,42 @@ def greedy_search(
     """
     max_steps, shortest_limit = int(limits_B.max()) + 1, int(limits_B.min())
     cache = model.start(model.encode(source_BS), max_steps)
-    tokens_TB = source_BS.new_full((max_steps, len(source_BS)), rules.eos)
-    scores_TB = torch.zeros(tokens_TB.shape, dtype=torch.float32, device=source_BS.device)
+    limits_R = limits_B
     rows_R = torch.arange(len(source_BS), device=source_BS.device)
     tokens_R = torch.full_like(rows_R, rules.bos)
     is_live_R = torch.ones_like(rows_R, dtype=torch.bool)
+    steps: list[tuple[Tensor, Tensor, Tensor]] = []
     for length in range(max_steps):
         logits_RV = model.step(tokens_R, cache)
-        log_probability_RV = rules.log_probabilities(
-            logits_RV, length, limits_B[rows_R], shortest_limit
-        )
-        # `argmax` is several times slower in bf16 on the CPU.
-        scores_R, tokens_R = log_probability_RV.max(dim=-1)
-        tokens_TB[length, rows_R] = tokens_R
-        scores_TB[length, rows_R] = scores_R.to(scores_TB)
+        log_probability_RV = rules.log_probabilities(logits_RV, length, limits_R, shortest_limit)
+        scores_R, tokens_R = (best_R1[:, 0] for best_R1 in largest(log_probability_RV, 1))
+        steps.append((rows_R, tokens_R, scores_R))
         is_live_R &= tokens_R != rules.eos
         num_live = int(is_live_R.sum())
         if num_live == 0:
             break
-        if num_live <= LARGEST_LIVE_SHARE * len(rows_R):
-            live_R = is_live_R.nonzero()[:, 0]
-            cache.keep(live_R)
-            rows_R, tokens_R, is_live_R = rows_R[live_R], tokens_R[live_R], is_live_R[live_R]
-    return _hypotheses(tokens_TB.cpu(), scores_TB.cpu().double(), rules)
+        num_kept = row_count(num_live)
+        if num_kept < len(rows_R):
+            kept_R = is_live_R.byte().argsort(descending=True, stable=True)[:num_kept]
+            cache.keep(kept_R)
+            rows_R, limits_R = rows_R[kept_R], limits_R[kept_R]
+            tokens_R, is_live_R = tokens_R[kept_R], is_live_R[kept_R]
+    return _hypotheses(steps, len(source_BS), rules)
 
 
-def _hypotheses(tokens_TB: Tensor, scores_TB: Tensor, rules: Rules) -> list[Hypothesis]:
-    """Cuts each sentence at its first end symbol: a finished row may have been carried along."""
+def _hypotheses(
+    steps: list[tuple[Tensor, Tensor, Tensor]], num_sentences: int, rules: Rules
+) -> list[Hypothesis]:
+    """Puts rows, tokens and scores of every step together, cut at the first end symbol."""
+    rows, tokens, scores = (torch.cat(part).cpu() for part in zip(*steps, strict=True))
+    counts = torch.tensor([len(rows_R) for rows_R, _, _ in steps])
+    places = (torch.arange(len(steps)).repeat_interleave(counts), rows)
+    tokens_TB = tokens.new_full((len(steps), num_sentences), rules.eos)
+    scores_TB = scores.new_zeros(tokens_TB.shape, dtype=torch.float64)
+    tokens_TB[places] = tokens
+    scores_TB[places] = scores.double()
     lengths_B = (tokens_TB == rules.eos).int().argmax(dim=0) + 1
-    is_part_TB = torch.arange(len(tokens_TB))[:, None] < lengths_B
+    is_part_TB = torch.arange(len(steps))[:, None] < lengths_B
     scores_B = (scores_TB * is_part_TB).sum(dim=0) / rules.penalty(lengths_B.double())
-    rows = zip(tokens_TB.t().tolist(), lengths_B.tolist(), scores_B.tolist(), strict=True)
-    return [Hypothesis(tuple(tokens[: length - 1]), score) for tokens, length, score in rows]
+    found = zip(tokens_TB.t().tolist(), lengths_B.tolist(), scores_B.tolist(), strict=True)
+    return [Hypothesis(tuple(tokens[: length - 1]), score) for tokens, length, score in found]

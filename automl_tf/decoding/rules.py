@@ -54,7 +54,8 @@ class Rules:
             limits_R: Most tokens that each row may have; then it has to end.
             shortest_limit: The smallest of them; saves looking at all in every step.
         """
-        log_probability_RV = torch.log_softmax(logits_RV, dim=-1)
+        precision = torch.promote_types(logits_RV.dtype, torch.float32)
+        log_probability_RV = torch.log_softmax(logits_RV, dim=-1, dtype=precision)
         log_probability_RV[:, self.bos] = -torch.inf
         log_probability_RV[:, self.pad] = -torch.inf
         ending_R = log_probability_RV[:, self.eos].clone()

@@ -14,9 +14,10 @@ from automl_tf.model.transformer import Transformer
 # vary most, and few language pairs differ more. A model that does not find the end stops there.
 LONGEST_RATIO = 2
 MAX_EXTRA = 20
-# Source subwords of one batch, padding and all rows of a beam counted: enough to make the
-# products large, and few enough for the cache of a large model.
-BATCH_TOKENS = 4096
+# Source subwords and rows of one batch, padding and all rows of a beam counted: enough to make the
+# products large and the steps few, and few enough for the cache and the logits of a large model.
+BATCH_TOKENS = 16384
+BATCH_ROWS = 512
 
 
 def decode(
@@ -49,9 +50,11 @@ def decode(
     rules = Rules(bos, eos, pad, length_penalty)
     results: dict[int, Hypothesis] = {}
     with evaluating(model):
-        for indices in batches_by_length(sources, BATCH_TOKENS // beam_size):
+        for indices in batches_by_length(
+            sources, BATCH_TOKENS // beam_size, BATCH_ROWS // beam_size
+        ):
             batch = [sources[index] for index in indices]
-            limits = [LONGEST_RATIO * len(source) + MAX_EXTRA for source in batch]
+            limits = [longest_translation(model, source) for source in batch]
             found = search(model, batch, limits, rules, beam_size)
             results.update(zip(indices, found, strict=True))
     return [results[index] for index in range(len(sources))]
@@ -92,19 +95,31 @@ def search(
     return beam_search(model, source_BS, limits_B, rules, beam_size)
 
 
-def batches_by_length(sources: Sequence[Sequence[int]], batch_tokens: int) -> Iterator[list[int]]:
+def longest_translation(model: Transformer, source: Sequence[int]) -> int:
+    """Most tokens that a sentence may be translated into, the end symbol not counted.
+
+    Learned positions end somewhere, and the begin symbol takes the first.
+    """
+    limit = LONGEST_RATIO * len(source) + MAX_EXTRA
+    return limit if model.length_limit is None else min(limit, model.length_limit - 1)
+
+
+def batches_by_length(
+    sources: Sequence[Sequence[int]], batch_tokens: int, batch_size: int
+) -> Iterator[list[int]]:
     """Indices of sentences of like length, the longest first, so that little is padded.
 
     Args:
         sources: Subword ids of each sentence.
         batch_tokens: Subwords of a batch, padding counted; a longer sentence makes a batch of its
             own.
+        batch_size: Most sentences of a batch.
     """
     order = sorted(range(len(sources)), key=lambda index: -len(sources[index]))
     start = 0
     while start < len(order):
         width = max(1, len(sources[order[start]]))
-        stop = start + max(1, batch_tokens // width)
+        stop = start + max(1, min(batch_size, batch_tokens // width))
         yield order[start:stop]
         start = stop
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from automl_tf.config.settings import ModelConfig
 from automl_tf.model.attention import CrossAttention, SelfAttention, initialise_projections
-from automl_tf.model.cache import LayerCache
-from automl_tf.model.dropout import dropout
+from automl_tf.model.cache import DecoderCache, LayerCache
+from automl_tf.model.dropout import add_dropped, dropout
 from automl_tf.model.positions import Rotation
 
 KeysValues = tuple[Tensor, Tensor]
@@ -66,9 +66,12 @@ class Residual(nn.Module):
     def forward(self, x: Tensor, sub_layer: Callable[[Tensor], Tensor]) -> Tensor:
         """The sum of the input and the sub-layer's output, (..., D)."""
         if self.normalises_before:
-            return x + dropout(sub_layer(self.norm(x)), self.dropout, training=self.training)
-        total: Tensor = self.norm(x + dropout(sub_layer(x), self.dropout, training=self.training))
+            return self._add(x, sub_layer(self.norm(x)))
+        total: Tensor = self.norm(self._add(x, sub_layer(x)))
         return total
+
+    def _add(self, x: Tensor, output: Tensor) -> Tensor:
+        return add_dropped(x, output, self.dropout, training=self.training)
 
 
 class EncoderLayer(nn.Module):
@@ -122,19 +125,14 @@ class DecoderLayer(nn.Module):
         return output_BTD
 
     def step(
-        self,
-        x_RD: Tensor,
-        cache: LayerCache,
-        position: int,
-        padding_SB11: Tensor | None,
-        rotation: Rotation | None,
+        self, x_RD: Tensor, layer: LayerCache, cache: DecoderCache, rotation: Rotation | None
     ) -> Tensor:
         """The layer's output at the newest position, RD."""
         x_RD = self.self_attention_residual(
-            x_RD, lambda y_RD: self.self_attention.step(y_RD, cache, position, rotation)
+            x_RD, lambda y_RD: self.self_attention.step(y_RD, layer, cache, rotation)
         )
         x_RD = self.cross_attention_residual(
-            x_RD, lambda y_RD: self.cross_attention.step(y_RD, cache, padding_SB11)
+            x_RD, lambda y_RD: self.cross_attention.step(y_RD, layer, cache)
         )
         output_RD: Tensor = self.feed_forward_residual(x_RD, self.feed_forward)
         return output_RD

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model.attention import padding_bias
-from automl_tf.model.cache import DecoderCache, LayerCache
+from automl_tf.model.cache import DecoderCache
+from automl_tf.model.dot_product import padding_bias
 from automl_tf.model.dropout import dropout
 from automl_tf.model.layers import DecoderLayer, EncoderLayer, KeysValues
 from automl_tf.model.positions import (
@@ -31,7 +31,7 @@ class Memory:
     """The encoder's output as the decoder uses it.
 
     Attributes:
-        layers: Keys BHSK and values BHSV for each decoder layer, bottom first.
+        layers: Keys BSHK and values BSHV for each decoder layer, bottom first.
         padding_B11S: Added to the scores of the source's keys, or None if there is no padding.
     """
 
@@ -157,28 +157,24 @@ class Transformer(nn.Module):
             rows_per_sentence: Target sequences to decode for each source sentence; they are
                 neighbours in the rows.
         """
-        padding = memory.padding_B11S
-        return DecoderCache(
-            [
-                _layer_cache(key, value, max_length, rows_per_sentence)
-                for key, value in memory.layers
-            ],
-            None if padding is None else padding.permute(3, 0, 1, 2).contiguous(),
+        return DecoderCache.start(
+            [(key.transpose(1, 2), value.transpose(1, 2)) for key, value in memory.layers],
+            memory.padding_B11S,
             rows_per_sentence,
+            max_length,
         )
 
     @torch.no_grad()
     def step(self, tokens_R: Tensor, cache: DecoderCache) -> Tensor:
         """Scores of the next token in each row, RV, after its newest token; advances the cache."""
+        cache.open_step()
         position = cache.length
-        assert position < cache.max_length, "the cache is full"
         x_RD = self._embed(
             tokens_R[:, None], self.target_embedding, self.target_positions, position
-        )
-        x_RD = x_RD[:, 0]
+        )[:, 0]
         rotation = self._rotation(position, position + 1)
         for layer, layer_cache in zip(self._decoder, cache.layers, strict=True):
-            x_RD = layer.step(x_RD, layer_cache, position, cache.padding_SB11, rotation)
+            x_RD = layer.step(x_RD, layer_cache, cache, rotation)
         cache.length += 1
         return self.logits(self.decoder_norm(x_RD))
 
@@ -215,17 +211,3 @@ class Transformer(nn.Module):
         if not is_padding_BS.is_cuda and not bool(is_padding_BS.any()):
             return None
         return padding_bias(is_padding_BS, self.target_embedding.weight.dtype)
-
-
-def _layer_cache(
-    key_BHSK: Tensor, value_BHSV: Tensor, max_length: int, rows_per_sentence: int
-) -> LayerCache:
-    """An empty cache beside the source's keys and values, these with time first."""
-    num_sentences, num_heads, _, key_width = key_BHSK.shape
-    shape_TRH = (max_length, num_sentences * rows_per_sentence, num_heads)
-    return LayerCache(
-        key_BHSK.new_empty(*shape_TRH, key_width),
-        value_BHSV.new_empty(*shape_TRH, value_BHSV.shape[-1]),
-        key_BHSK.permute(2, 0, 1, 3).contiguous(),
-        value_BHSV.permute(2, 0, 1, 3).contiguous(),
-    )

@@ -93,8 +93,9 @@ def test_learned_positions_bound_both_sides(beam_size):
 
 def test_batches_hold_each_sentence_once_and_keep_to_their_size():
     sources = [*_sources(), [5] * 50, []]
-    batches = list(batches_by_length(sources, batch_tokens=40))
+    batches = list(batches_by_length(sources, batch_tokens=40, batch_size=5))
     assert sorted(index for batch in batches for index in batch) == list(range(len(sources)))
     for batch in batches:
         lengths = [len(sources[index]) for index in batch]
         assert len(batch) == 1 or len(batch) * max(lengths) <= 40
+        assert len(batch) <= 5

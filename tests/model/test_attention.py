@@ -1,19 +1,12 @@
-"""Attention against torch's own, and the properties of its masks."""
+"""Multi-head attention against torch's own."""
 
 import pytest
 import torch
 from torch import nn
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model import attention
-from automl_tf.model.attention import (
-    CrossAttention,
-    SelfAttention,
-    attend,
-    attend_once,
-    future_bias,
-    padding_bias,
-)
+from automl_tf.model.attention import CrossAttention, SelfAttention, attend_once
+from automl_tf.model.dot_product import attend, future_bias, padding_bias
 
 CONFIG = ModelConfig(d_model=24, num_heads=3)
 IS_PADDING_BS = torch.arange(7) >= torch.tensor([7, 4, 1])[:, None]
@@ -95,66 +88,14 @@ def test_cross_attention_equals_torchs():
     _assert_same_gradients(reference, ours)
 
 
-@pytest.mark.parametrize("is_causal", [False, True])
-def test_plain_products_equal_the_fused_kernel(is_causal, monkeypatch):
-    query, key, value = (torch.randn(2, 3, 9, width) for width in (8, 8, 5))
-    plain = attend(query, key, value, is_causal=is_causal)
-    monkeypatch.setattr(attention, "LONGEST_PLAIN_PRODUCT", 0)
-    torch.testing.assert_close(attend(query, key, value, is_causal=is_causal), plain)
-
-
-@pytest.mark.parametrize("longest_plain", [0, 512])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_row_of_padding_alone_stays_finite(longest_plain, dtype, monkeypatch):
-    monkeypatch.setattr(attention, "LONGEST_PLAIN_PRODUCT", longest_plain)
-    query = torch.randn(2, 3, 4, 8, dtype=dtype, requires_grad=True)
-    key, value = torch.randn(2, 2, 3, 6, 8, dtype=dtype).unbind()
-    mixed = attend(query, key, value, padding_bias(torch.ones(2, 6, dtype=torch.bool), dtype))
-    mixed.sum().backward()
-    assert mixed.isfinite().all()
-    assert query.grad.isfinite().all()
-
-
-def test_padded_keys_weigh_exactly_nothing():
-    query, key = torch.randn(3, 2, 4, 8), torch.randn(3, 2, 7, 8)
-    value = torch.randn(3, 2, 7, 8)
-    padding = padding_bias(IS_PADDING_BS, torch.float32)
-    before = attend(query, key, value, padding)
-    key[2, :, 1:], value[2, :, 1:] = 100.0, -100.0
-    assert torch.equal(attend(query, key, value, padding), before)
-
-
-def test_the_future_is_hidden_by_minus_infinity_above_the_diagonal():
-    bias = future_bias(5, torch.zeros(1))
-    above = torch.ones(5, 5).triu(1).bool()
-    assert (bias[above] == -torch.inf).all()
-    assert (bias[~above] == 0).all()
-
-
 def test_one_query_at_a_time_equals_all_at_once():
     torch.manual_seed(2)
-    query, key, value = (torch.randn(3, 2, 7, width) for width in (8, 8, 5))
+    query, key, value = (torch.randn(3, 7, 2, width) for width in (8, 8, 5))
     padding = padding_bias(IS_PADDING_BS, torch.float32)
     expected = attend(query, key, value, padding)
-    # All seven queries as rows of one sentence.
-    once = attend_once(
-        query.transpose(1, 2),
-        key.permute(2, 0, 1, 3)[:, :, None],
-        value.permute(2, 0, 1, 3)[:, :, None],
-        padding.permute(3, 0, 1, 2),
-    )
-    torch.testing.assert_close(once.transpose(1, 2), expected)
-
-
-def test_attention_weights_are_dropped():
-    torch.manual_seed(3)
-    key = torch.randn(2, 2, 6, 8)
-    value = torch.eye(6).expand(2, 2, 6, 6)
-    weights = attend(key, key, value, drop=0.5)
-    kept = attend(key, key, value)
-    is_dropped = weights == 0
-    assert 0 < is_dropped.sum() < is_dropped.numel()
-    torch.testing.assert_close(weights[~is_dropped], 2 * kept[~is_dropped])
+    bias = padding.expand(-1, 2, -1, -1).flatten(0, 1)
+    heads_first = (part.transpose(1, 2) for part in (query, key, value))
+    torch.testing.assert_close(attend_once(*heads_first, bias).transpose(1, 2), expected)
 
 
 def test_widths_of_keys_and_values_are_free():
@@ -163,7 +104,7 @@ def test_widths_of_keys_and_values_are_free():
     assert SelfAttention(config)(x).shape == x.shape
     layer = CrossAttention(config)
     key, value = layer.keys_and_values(x)
-    assert (key.shape, value.shape) == ((2, 3, 5, 4), (2, 3, 5, 10))
+    assert (key.shape, value.shape) == ((2, 5, 3, 4), (2, 5, 3, 10))
     assert layer(x, key, value).shape == x.shape
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model.attention import future_bias, padding_bias
+from automl_tf.model.dot_product import future_bias, padding_bias
 from automl_tf.model.layers import DecoderLayer, EncoderLayer, FeedForward
 
 IS_PADDING_BS = torch.arange(7) >= torch.tensor([7, 4, 1])[:, None]
