@@ -69,7 +69,7 @@ def small_config(corpus: dict, **changes: object) -> TrialConfig:
     }
     for name, value in changes.items():
         group, setting = name.split("__")
-        groups[group][setting] = value
+        groups.setdefault(group, {})[setting] = value
     return TrialConfig.model_validate({"corpus": corpus, "seed": 7, **groups})
 
 

@@ -72,6 +72,14 @@ def train(
             file_okay=False,
         ),
     ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            "--trainer.devices",
+            min=1,
+            help="GPUs, or processes on a machine without any; short for --set trainer.devices=N.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     tracking: Tracking = None,
     home: Home = DEFAULT_HOME,
@@ -88,7 +96,8 @@ def train(
     from automl_tf.config.files import read_export
 
     # A mistake in the file is told before the heavy libraries are loaded.
-    read = read_export(best, overrides or [])
+    asked = [] if devices is None else [f"trainer.devices={devices}"]
+    read = read_export(best, [*(overrides or []), *asked])
     from automl_tf.cli.training_display import TrainingDisplay
     from automl_tf.release.train import Watching, study_name
     from automl_tf.release.train import train as train_export
@@ -97,13 +106,13 @@ def train(
 
     directory = output or home / "bundles" / study_name(read)
     display = TrainingDisplay(read.training.max_steps, quiet=quiet or as_json)
-    with asked_to_leave() as asked, display:
+    with asked_to_leave() as leaving, display:
         trained = train_export(
             read,
             home.absolute(),
             directory,
             tracking,
-            Watching(display.validated, display.progress, asked.is_set),
+            Watching(display.validated, display.progress, leaving.is_set),
         )
     if as_json:
         typer.echo(json.dumps(_json(trained)))

@@ -74,7 +74,7 @@ def search(
 
     places = _places(home, storage, tracking)
     opened = run.open_search(read, places)
-    size = workers or run.default_workers()
+    size = workers or run.default_workers(run.devices_of_a_trial(read))
     given = _given(home, storage, tracking)
     budget = read.config.budget
     with choose_display(read.config, size, quiet=quiet, as_json=as_json) as display:

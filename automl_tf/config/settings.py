@@ -13,10 +13,11 @@ from automl_tf.config.base import MisfitError, Seed, Settings
 from automl_tf.config.corpus import Corpus
 from automl_tf.config.legality import first_violation
 
-GROUPS = ("model", "training", "data", "decoding")
+GROUPS = ("model", "training", "data", "decoding", "trainer")
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
+Engine = Literal["torch", "ctranslate2"]
 
 
 class ModelConfig(Settings):
@@ -129,10 +130,25 @@ class DecodingConfig(Settings):
     """Hypotheses kept by beam search; 1 is greedy. Validation while training is always greedy."""
     length_penalty: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0
     """The alpha of Wu et al. 2016, section 7: larger prefers longer translations."""
+    engine: Engine = "torch"
+    """What searches, in validation too: torch, or CTranslate2 with int8 arithmetic on the CPU (an
+    optional package, `pip install 'automl-tf[fast]'`), which rounds differently."""
+
+
+class TrainerConfig(Settings):
+    """The machine's part: where a training runs, not what it comes to."""
+
+    devices: Annotated[int, Field(ge=1, le=1024)] = 1
+    """GPUs that train one model together, each in a process of its own; on a machine without GPUs,
+    processes that share its cores. They divide every batch, so that `training.batch_tokens` and the
+    learning rate stay what they are."""
+    compile: bool = False
+    """Whether `torch.compile` translates the model first. It takes minutes, so that it is for long
+    trainings on a GPU; on a CPU it is no faster. Dropout draws other units than without it."""
 
 
 class TrialConfig(Settings):
-    """Everything that decides the result of one training run."""
+    """Everything that decides the result of one training run, and where it runs."""
 
     corpus: Corpus
     """The parallel text."""
@@ -144,6 +160,8 @@ class TrialConfig(Settings):
     """Vocabulary and filters."""
     decoding: DecodingConfig = DecodingConfig()
     """The search for a translation."""
+    trainer: TrainerConfig = TrainerConfig()
+    """The devices that it runs on."""
     seed: Seed = 1
     """Seed of the initial weights, the order of the batches and the dropout."""
 
@@ -156,7 +174,7 @@ class TrialConfig(Settings):
 
 
 def flatten(config: TrialConfig) -> dict[str, Any]:
-    """All settings of the four groups by dotted path."""
+    """All settings of the groups by dotted path."""
     return {
         f"{group}.{name}": value
         for group in GROUPS
@@ -165,9 +183,16 @@ def flatten(config: TrialConfig) -> dict[str, Any]:
 
 
 def given_settings(config: TrialConfig) -> dict[str, Any]:
-    """Every setting that has a value and the seed, by dotted path."""
+    """Every setting that has a value and the seed, by dotted path.
+
+    The trainer's are left out: a training may go on with other devices than it began with.
+    """
     settings = {**flatten(config), "seed": config.seed}
-    return {name: value for name, value in settings.items() if value is not None}
+    return {
+        name: value
+        for name, value in settings.items()
+        if value is not None and not name.startswith("trainer.")
+    }
 
 
 def unflatten(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -180,12 +205,13 @@ def unflatten(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def setting_types() -> dict[str, FieldInfo]:
-    """The type and the bounds of every setting of the four groups, by dotted path."""
+    """The type and the bounds of every setting of the groups, by dotted path."""
     groups: dict[str, type[Settings]] = {
         "model": ModelConfig,
         "training": TrainingConfig,
         "data": DataConfig,
         "decoding": DecodingConfig,
+        "trainer": TrainerConfig,
     }
     return {
         f"{group}.{name}": field

@@ -26,12 +26,14 @@ class Batch(NamedTuple):
         target_in_BT: Targets, each starting with BOS: what the decoder reads, int64.
         target_out_BT: Targets, each ending with EOS: what the decoder has to predict, int64.
         num_tokens: Target tokens to predict, EOS counted, padding not.
+        whole_tokens: The same of the whole batch, of which this is one rank's part.
     """
 
     source_BS: Tensor
     target_in_BT: Tensor
     target_out_BT: Tensor
     num_tokens: int
+    whole_tokens: int
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on a device."""
@@ -40,6 +42,7 @@ class Batch(NamedTuple):
             _moved(self.target_in_BT, device),
             _moved(self.target_out_BT, device),
             self.num_tokens,
+            self.whole_tokens,
         )
 
 
@@ -47,8 +50,8 @@ class TrainingBatches:
     """An endless iterator over the batches of epoch after epoch.
 
     The batches of an epoch and their order follow from the seed and the epoch's number alone. With
-    several ranks, each takes its share of the same epoch and all take equally many batches; the
-    last of them start over at the epoch's first batches where the division leaves a rest.
+    several ranks, each takes its part of every batch, so that a position means the same whatever
+    their number.
 
     Args:
         split: The training split.
@@ -77,8 +80,8 @@ class TrainingBatches:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of the present epoch for each rank; epochs differ by a few."""
-        return len(self._own)
+        """Batches of the present epoch; epochs differ by a few."""
+        return len(self._order)
 
     @property
     def epoch(self) -> int:
@@ -89,12 +92,12 @@ class TrainingBatches:
         return self
 
     def __next__(self) -> Batch:
-        if self._position == len(self._own):
+        if self._position == len(self._order):
             self._start_epoch(self._epoch + 1)
-        indices = self._plan.batch(self._own[self._position])
+        indices = self._plan.batch(self._order[self._position])
         self._position += 1
         self._batches_done += 1
-        return make_batch(self._split, indices)
+        return make_batch(self._split, indices, self._rank, self._world_size)
 
     def state_dict(self) -> dict[str, int]:
         """How many batches this iterator has handed out since the first epoch began.
@@ -108,47 +111,67 @@ class TrainingBatches:
         self._batches_done = state["batches_done"]
         self._start_epoch(0)
         remaining = self._batches_done
-        while remaining > len(self._own):
-            remaining -= len(self._own)
+        while remaining > len(self._order):
+            remaining -= len(self._order)
             self._start_epoch(self._epoch + 1)
         self._position = remaining
 
     def _start_epoch(self, epoch: int) -> None:
         rng = np.random.default_rng([self._seed, epoch])
         self._plan: Plan = plan_shuffled(self._split, self._batch_tokens, rng)
-        shuffled = rng.permutation(len(self._plan))
-        shares = -(-len(shuffled) // self._world_size)
-        self._own: Indices = np.resize(shuffled, shares * self._world_size)[
-            self._rank :: self._world_size
-        ]
+        self._order: Indices = rng.permutation(len(self._plan))
         self._epoch = epoch
         self._position = 0
 
 
-def evaluation_batches(split: EncodedSplit, batch_tokens: int) -> list[tuple[Indices, Batch]]:
+def evaluation_batches(
+    split: EncodedSplit, batch_tokens: int, rank: int = 0, world_size: int = 1
+) -> list[tuple[Indices, Batch]]:
     """All sentences once, in batches of like length.
 
     Args:
         split: The split.
         batch_tokens: Most tokens of a batch: sentences times its longest side with end symbol.
+        rank: Number of this process, counted from 0, which gets its part of every batch.
+        world_size: How many processes evaluate together.
 
     Returns:
-        Batches with the indices of their sentences, the shortest first.
+        Batches with the indices of the sentences that all ranks together have of it, the shortest
+        first.
     """
     plan = plan_in_order(split, batch_tokens)
     chosen = [plan.batch(number) for number in range(len(plan))]
-    return [(indices, make_batch(split, indices)) for indices in chosen]
+    return [(indices, make_batch(split, indices, rank, world_size)) for indices in chosen]
 
 
-def make_batch(split: EncodedSplit, indices: Indices) -> Batch:
-    """The chosen sentences as padded tensors."""
-    source, target = split.source.take(indices), split.target.take(indices)
+def make_batch(split: EncodedSplit, indices: Indices, rank: int = 0, world_size: int = 1) -> Batch:
+    """The chosen sentences as padded tensors, or one rank's part of them.
+
+    Sentences of a batch are of like length; dealt out one by one, so are the parts. Every rank has
+    to take every step: one that is left without a sentence gets one whose tokens do not count.
+
+    Args:
+        split: The split.
+        indices: Sentences of the whole batch.
+        rank: Number of this process, counted from 0.
+        world_size: How many processes share the batch.
+    """
+    own = indices[rank::world_size]
+    dealt = own if len(own) else indices[:1]
+    source, target = split.source.take(dealt), split.target.take(dealt)
     return Batch(
         torch.from_numpy(_padded(source, last=EOS)),
         torch.from_numpy(_padded(target, first=BOS)),
         torch.from_numpy(_padded(target, last=EOS)),
-        num_tokens=len(target.ids) + len(target),
+        num_tokens=_num_tokens(split, own),
+        whole_tokens=_num_tokens(split, indices),
     )
+
+
+def _num_tokens(split: EncodedSplit, indices: Indices) -> int:
+    """Target tokens of the chosen sentences with their ends."""
+    offsets = split.target.offsets
+    return int((offsets[indices + 1] - offsets[indices]).sum()) + len(indices)
 
 
 def _padded(

@@ -7,6 +7,7 @@ settings, so that trials that differ elsewhere share it and a changed corpus nev
 import dataclasses
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,10 @@ class PreparedData:
         path = self.folder / _TEST
         return read_evaluation_split(path) if path.exists() else None
 
+    def __reduce__(self) -> tuple[Callable[[Path, str], "PreparedData"], tuple[Path, str]]:
+        """Goes to another process as its place in the cache, and maps the same files there."""
+        return open_prepared, (self.folder, self.fingerprint)
+
 
 def prepare(config: TrialConfig, cache_dir: Path) -> PreparedData:
     """The encoded splits of a configuration, from the cache where possible.
@@ -100,11 +105,17 @@ def prepare(config: TrialConfig, cache_dir: Path) -> PreparedData:
         _build(corpus, config.data, empty)
 
     ensure_entry(folder, build)
-    return _open(folder, fingerprint)
+    return open_prepared(folder, fingerprint)
 
 
 @functools.lru_cache(maxsize=8)
-def _open(folder: Path, fingerprint: str) -> PreparedData:
+def open_prepared(folder: Path, fingerprint: str) -> PreparedData:
+    """The splits that stand in a folder of the cache.
+
+    Args:
+        folder: The folder.
+        fingerprint: SHA-256 of the text that they were made from.
+    """
     report = FilterReport(**json.loads((folder / _REPORT).read_text()))
     return PreparedData(
         Vocabulary.load(folder),

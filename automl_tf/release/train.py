@@ -9,7 +9,7 @@ from typing import Any
 
 from automl_tf.bundle.bundle import Bundle
 from automl_tf.config.files import Export
-from automl_tf.config.settings import TrialConfig, given_settings
+from automl_tf.config.settings import TrainerConfig, TrialConfig, given_settings
 from automl_tf.config.writing import to_yaml
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
@@ -21,6 +21,7 @@ from automl_tf.tracking.home import destination
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.registry import register_bundle
 from automl_tf.tracking.trial import TrainingRun
+from automl_tf.training.devices import check_devices
 from automl_tf.training.fit import LAST_CHECKPOINT, fit, load_best
 from automl_tf.training.samples import Samples
 from automl_tf.training.watching import (
@@ -76,9 +77,11 @@ def train(
         watching: Who is told.
 
     Raises:
-        UserError: If the corpus is not the one that the export was made with.
+        UserError: If the corpus is not the one that the export was made with, or if there are
+            fewer devices than asked for.
     """
     config = export.trial_config()
+    check_devices(config.trainer.devices)
     check_corpus(export, home)
     data = prepare(config, home / "cache")
     run = _open_run(export, config, home, tracking_uri)
@@ -112,8 +115,12 @@ def study_name(export: Export) -> str:
 
 
 def training_name(export: Export) -> str:
-    """A name that is the same for the same configuration, so that its training is found again."""
-    digest = hashlib.sha256(to_yaml(export.trial_config()).encode()).hexdigest()
+    """A name that is the same for the same configuration, so that its training is found again.
+
+    It may be found from another number of devices.
+    """
+    config = export.trial_config().model_copy(update={"trainer": TrainerConfig()})
+    digest = hashlib.sha256(to_yaml(config).encode()).hexdigest()
     return f"{study_name(export)}-{digest[:8]}"
 
 
@@ -125,7 +132,10 @@ def _open_run(
         training_name(export),
         f"training · {config.model.shape}",
         given_settings(config),
-        {"trial": str(export.provenance.get("trial", ""))},
+        {
+            "trial": str(export.provenance.get("trial", "")),
+            "devices": str(config.trainer.devices),
+        },
     )
 
 

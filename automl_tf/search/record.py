@@ -103,10 +103,18 @@ def check_same(study: optuna.Study, definition: Definition) -> None:
 
 
 def _comparable(definition: dict[str, Any]) -> dict[str, Any]:
-    """The definition without the places of files: their content is what the fingerprint knows."""
+    """The definition without what trials compare across: files' places and the devices.
+
+    The content of the files is what the fingerprint knows.
+    """
     places = ("train", "validation", "test") if definition["corpus"]["kind"] == "files" else ()
     corpus = {key: value for key, value in definition["corpus"].items() if key not in places}
-    return {**definition, "corpus": corpus}
+    fixed = {
+        name: value
+        for name, value in definition["fixed"].items()
+        if not name.startswith("trainer.")
+    }
+    return {**definition, "corpus": corpus, "fixed": fixed}
 
 
 def validations(trial: FrozenTrial) -> dict[int, dict[str, float]]:

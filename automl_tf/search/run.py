@@ -27,6 +27,7 @@ from automl_tf.search.strategy import build_pruner, grid
 from automl_tf.search.telling import StudyStory
 from automl_tf.search.trial import Bench
 from automl_tf.search.worker import work
+from automl_tf.training.devices import check_devices
 from automl_tf.training.leaving import asked_to_leave
 from automl_tf.training.watching import Pause
 
@@ -75,9 +76,10 @@ def open_search(study: Study, places: Places) -> Opened:
     """Checks a study and its corpus and creates it in the storage, or finds it there.
 
     Raises:
-        UserError: If the corpus is not usable, the storage is not reachable, or the study exists
-            with another definition.
+        UserError: If the corpus is not usable, the storage is not reachable, the study exists with
+            another definition, or its trials ask for more devices than there are.
     """
+    check_devices(devices_of_a_trial(study))
     if study.config.sampler.kind == "grid":
         grid(study.space)
     storage = open_storage(places.storage, places.home)
@@ -160,7 +162,8 @@ def search(
         for number in return_lost_trials(opened.storage, opened.study):
             on_event(0, Notice(f"trial {number} goes on: its worker was gone"))
     with asked_to_leave() as asked, _story(opened, places) as story:
-        crew = _Crew(worker_command, places, num_workers)
+        devices = devices_of_a_trial(opened.definition.study)
+        crew = _Crew(worker_command, places, num_workers, devices)
         for worker, event in crew.events(asked):
             on_event(worker, event)
             if isinstance(event, TrialEnded):
@@ -169,11 +172,21 @@ def search(
         return asked.is_set()
 
 
-def default_workers() -> int:
-    """One worker a GPU, or one a core: two threads of one trial gain less than two trials."""
+def default_workers(devices: int = 1) -> int:
+    """One worker a GPU, or one a core: two threads of one trial gain less than two trials.
+
+    Args:
+        devices: GPUs or cores that each trial takes.
+    """
     if torch.cuda.is_available():
-        return torch.cuda.device_count()
-    return max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
+        return max(1, torch.cuda.device_count() // devices)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return max(1, min(8, cores // devices))
+
+
+def devices_of_a_trial(study: Study) -> int:
+    """The most devices that a trial of a study takes."""
+    return int(max(study.values("trainer.devices")))
 
 
 def _story(opened: Opened, places: Places) -> AbstractContextManager[StudyStory]:
@@ -194,10 +207,11 @@ def _some_data_settings(study: Study) -> dict[str, Any]:
 class _Crew:
     """Worker processes whose lines are read as they come."""
 
-    def __init__(self, command: Sequence[str], places: Places, size: int) -> None:
+    def __init__(self, command: Sequence[str], places: Places, size: int, devices: int) -> None:
         self._command = list(command)
         self._places = places
         self._size = size
+        self._devices = devices
         self._lines: queue.SimpleQueue[tuple[int, str | None]] = queue.SimpleQueue()
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._deaths = 0
@@ -248,7 +262,10 @@ class _Crew:
             "PYTHONUNBUFFERED": "1",
         }
         if torch.cuda.is_available():
-            environment["CUDA_VISIBLE_DEVICES"] = str(worker % torch.cuda.device_count())
+            gpus = range(worker * self._devices, (worker + 1) * self._devices)
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(
+                str(gpu % torch.cuda.device_count()) for gpu in gpus
+            )
         with self._log(worker).open("a") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command
                 self._command,

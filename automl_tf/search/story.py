@@ -42,7 +42,7 @@ class TrialStory:
             trial.number,
             run_name(trial.number, config, None),
             given_settings(config),
-            {"seed": str(config.seed)},
+            {"seed": str(config.seed), "devices": str(config.trainer.devices)},
         )
 
     @property

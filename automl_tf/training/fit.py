@@ -1,5 +1,6 @@
 """Trains one configuration, from the start or from where it was left."""
 
+import functools
 import logging
 import math
 import time
@@ -16,9 +17,12 @@ from automl_tf.config.settings import TrialConfig
 from automl_tf.data.batches import Batch
 from automl_tf.data.prepare import PreparedData
 from automl_tf.scoring.scores import Scores
+from automl_tf.training.devices import train_together
 from automl_tf.training.machine import keep_freed_memory, peak_memory_mb, precision
+from automl_tf.training.member import trainer_options
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.schedule import learning_rate_factor
+from automl_tf.training.team import ALONE, Team
 from automl_tf.training.watching import (
     CurvePoint,
     Decision,
@@ -48,7 +52,8 @@ def fit(
     """Trains one configuration and keeps the weights of its best validation BLEU.
 
     A directory that holds a checkpoint of the same configuration is gone on from, so that the end
-    is the same as that of a training that was never interrupted.
+    is the same as that of a training that was never interrupted. With several devices, a process
+    for each of them trains, and this one answers what they ask.
 
     Args:
         config: What to train.
@@ -57,13 +62,34 @@ def fit(
         observer: Told of each validation; decides whether training goes on.
         progress: Told of some steps between.
         should_pause: Asked after each step; training saves itself and ends when it says so.
+
+    Raises:
+        UserError: If there are fewer devices than asked for, or if the process of one was killed.
     """
+    work = functools.partial(_fit, config, data, directory)
+    if config.trainer.devices == 1:
+        return work(ALONE, observer, progress, should_pause)
+    return train_together(work, config.trainer.devices, observer, progress, should_pause)
+
+
+def _fit(
+    config: TrialConfig,
+    data: PreparedData,
+    directory: Path,
+    team: Team,
+    observer: Observer,
+    progress: Progress,
+    should_pause: Pause,
+) -> FitResult:
+    """The training as each process of a team does it."""
     keep_freed_memory()
     _quieten()
     torch.manual_seed(config.seed)
-    module = TranslationModule(config, data)
-    watcher = _Watcher(config, directory, observer, progress, should_pause)
-    trainer = _trainer(config, directory, watcher)
+    module = TranslationModule(config, data, team)
+    if config.trainer.compile:
+        module.model.compile(dynamic=True)
+    watcher = _Watcher(config, directory, team, observer, progress, should_pause)
+    trainer = _trainer(config, directory, team, watcher)
     last = directory / LAST_CHECKPOINT
     trainer.fit(module, ckpt_path=last if last.exists() else None, weights_only=True)
     if watcher.outcome is Outcome.FINISHED and config.training.average_checkpoints > 1:
@@ -71,17 +97,16 @@ def fit(
     return watcher.result(trainer.global_step)
 
 
-def _trainer(config: TrialConfig, directory: Path, watcher: "_Watcher") -> L.Trainer:
+def _trainer(config: TrialConfig, directory: Path, team: Team, watcher: "_Watcher") -> L.Trainer:
     training = config.training
     callbacks: list[Callback] = [watcher]
     if training.patience:
         callbacks.append(
             EarlyStopping("val_bleu", mode="max", patience=training.patience, check_finite=False)
         )
-    return L.Trainer(
+    trainer = L.Trainer(
         default_root_dir=directory,
-        accelerator="auto",
-        devices=1,
+        **trainer_options(team),
         precision=precision(training),
         max_epochs=-1,
         max_steps=training.max_steps,
@@ -95,6 +120,11 @@ def _trainer(config: TrialConfig, directory: Path, watcher: "_Watcher") -> L.Tra
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    if team.size > 1:
+        # Before each step it waits for the GPU to agree on a signal that no member hears.
+        loop = trainer.fit_loop.epoch_loop
+        loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign] # noqa: SLF001
+    return trainer
 
 
 class _Watcher(Callback):
@@ -104,6 +134,7 @@ class _Watcher(Callback):
         self,
         config: TrialConfig,
         directory: Path,
+        team: Team,
         observer: Observer,
         progress: Progress,
         should_pause: Pause,
@@ -111,6 +142,7 @@ class _Watcher(Callback):
         self.outcome = Outcome.FINISHED
         self._config = config.training
         self._directory = directory
+        self._team = team
         self._observer = observer
         self._progress = progress
         self._should_pause = should_pause
@@ -135,7 +167,7 @@ class _Watcher(Callback):
     ) -> None:
         assert isinstance(module, TranslationModule)
         module.batches_done += 1
-        self._tokens += batch.num_tokens
+        self._tokens += batch.whole_tokens
         if module.batches_done % self._config.accumulate:
             return
         step = trainer.global_step
@@ -206,8 +238,9 @@ class _Watcher(Callback):
         module.translate_validation()
         if self._best is None or module.scores.bleu > self._best.bleu:
             self._best, self._best_step = module.scores, self._recent[-1]
-            save_weights(weights, self._directory / BEST_WEIGHTS)
-        for step in self._recent:
+            self._write(weights, self._directory / BEST_WEIGHTS)
+        # Whoever has been scored has read them.
+        for step in self._recent if self._team.leads else ():
             self._recent_path(step).unlink()
 
     def result(self, step: int) -> FitResult:
@@ -215,10 +248,11 @@ class _Watcher(Callback):
         return FitResult(self.outcome, step, self._best_step, self._best, self._seconds())
 
     def _note_point(self, step: int, loss: float, module: TranslationModule) -> None:
+        losses = self._team.gather(loss)
         now = time.monotonic()
         point = CurvePoint(
             step=step,
-            loss=loss,
+            loss=sum(losses) / len(losses),
             # The optimizer's own is the next step's already.
             learning_rate=self._config.learning_rate * learning_rate_factor(step, self._config),
             grad_norm=float(module.master_optimizer.grad_norm),
@@ -235,18 +269,22 @@ class _Watcher(Callback):
             return False
         self._best, self._best_step = module.scores, step
         weights = module.master_optimizer.full_precision(module.model)
-        save_weights(weights, self._directory / BEST_WEIGHTS)
+        self._write(weights, self._directory / BEST_WEIGHTS)
         return True
 
     def _keep_recent(self, module: TranslationModule, step: int) -> None:
         count = self._config.average_checkpoints
         if count == 1:
             return
-        save_weights(module.master_optimizer.full_precision(module.model), self._recent_path(step))
+        self._write(module.master_optimizer.full_precision(module.model), self._recent_path(step))
         self._recent = [*self._recent, step]
-        for old in self._recent[:-count]:
+        for old in self._recent[:-count] if self._team.leads else ():
             self._recent_path(old).unlink(missing_ok=True)
         self._recent = self._recent[-count:]
+
+    def _write(self, weights: dict[str, torch.Tensor], path: Path) -> None:
+        if self._team.leads:
+            save_weights(weights, path)
 
     def _recent_path(self, step: int) -> Path:
         return self._directory / f"step-{step:07d}.safetensors"

@@ -16,12 +16,14 @@ from automl_tf.config.settings import TrialConfig
 from automl_tf.data.batches import Batch, TrainingBatches, evaluation_batches
 from automl_tf.data.prepare import PreparedData
 from automl_tf.data.subwords import BOS, EOS, PAD
-from automl_tf.decoding.translate import decode
+from automl_tf.decoding.engines import decoder
 from automl_tf.model.loss import Loss, label_smoothed_cross_entropy
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.training.optimizer import MasterAdamW
+from automl_tf.training.randomness import random_state, restore_random_state, seed_apart
 from automl_tf.training.schedule import learning_rate_factor
+from automl_tf.training.team import ALONE, Team
 
 GREEDY = 1
 
@@ -34,12 +36,14 @@ class TranslationModule(L.LightningModule):
     Args:
         config: Every setting of the training.
         data: The prepared corpus.
+        team: Those that train it together.
     """
 
-    def __init__(self, config: TrialConfig, data: PreparedData) -> None:
+    def __init__(self, config: TrialConfig, data: PreparedData, team: Team = ALONE) -> None:
         super().__init__()
         self.config = config
         self.data = data
+        self.team = team
         self.model = build_model(config, data)
         self.batches_done = 0
         self.skips_validation = False
@@ -48,6 +52,7 @@ class TranslationModule(L.LightningModule):
         self.loss = float("nan")
         self._scorer = Scorer(data.validation.target_text, config.corpus.target_lang)
         self._losses: list[tuple[Tensor, int]] = []
+        self._saved_random: list[dict[str, Any]] = []
 
     @property
     def master_optimizer(self) -> MasterAdamW:
@@ -58,7 +63,11 @@ class TranslationModule(L.LightningModule):
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         """Label-smoothed cross entropy over the batch's real target tokens."""
-        return self._cross_entropy(batch, self.config.training.label_smoothing).smoothed
+        loss = self._cross_entropy(batch, self.config.training.label_smoothing).smoothed
+        if self.team.size == 1:
+            return loss
+        # The gradients of the team are averaged, and each has its own part of the tokens.
+        return loss * (self.team.size * batch.num_tokens / batch.whole_tokens)
 
     def validation_step(self, batch: Batch, _batch_index: int) -> None:
         """Collects the cross entropy of a batch of the validation split."""
@@ -70,17 +79,18 @@ class TranslationModule(L.LightningModule):
         """Translates the validation split greedily and scores it."""
         if self.skips_validation:
             return
-        tokens = sum(count for _, count in self._losses)
-        self.loss = sum(float(loss) * count for loss, count in self._losses) / tokens
+        total = sum(float(loss) * count for loss, count in self._losses)
+        sums = self.team.gather((total, sum(count for _, count in self._losses)))
+        self.loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
         self._losses.clear()
         self.translate_validation()
         self.log("val_bleu", self.scores.bleu)
 
     def translate_validation(self) -> None:
         """Sets ``hypotheses`` and ``scores`` to what the present weights reach."""
-        decoded = decode(
+        decoded = decoder(self.config.decoding.engine)(
             self.model,
-            self.data.validation.sources(),
+            self.team.share(self.data.validation.sources()),
             bos=BOS,
             eos=EOS,
             pad=PAD,
@@ -88,7 +98,8 @@ class TranslationModule(L.LightningModule):
             length_penalty=0.0,
         )
         target = self.data.vocabulary.target
-        self.hypotheses = tuple(target.decode_batch([list(best.tokens) for best in decoded]))
+        mine = target.decode_batch([list(best.tokens) for best in decoded])
+        self.hypotheses = tuple(self.team.merge(mine))
         self.scores = self._scorer.score(self.hypotheses)
 
     def _cross_entropy(self, batch: Batch, smoothing: float) -> Loss:
@@ -100,12 +111,23 @@ class TranslationModule(L.LightningModule):
     def train_dataloader(self) -> "Stream":
         """The batches that are still to come."""
         training = self.config.training
-        batches = TrainingBatches(self.data.train, training.batch_tokens, self.config.seed)
+        batches = TrainingBatches(
+            self.data.train,
+            training.batch_tokens,
+            self.config.seed,
+            self.team.rank,
+            self.team.size,
+        )
         return Stream(batches, self.batches_done)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation split in batches of like length."""
-        batches = evaluation_batches(self.data.validation, self.config.training.batch_tokens)
+        batches = evaluation_batches(
+            self.data.validation,
+            self.config.training.batch_tokens,
+            self.team.rank,
+            self.team.size,
+        )
         # Lightning would take a plain list for several loaders.
         return DataLoader([batch for _, batch in batches], batch_size=None)  # type: ignore[arg-type]
 
@@ -137,24 +159,25 @@ class TranslationModule(L.LightningModule):
         """Leaves the gradients alone: the next step forgets them anyway."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the position in the data and the random state."""
+        """Adds the position in the data and the random state of every process."""
         checkpoint["position"] = {
             "batches_done": self.batches_done,
-            "random": torch.get_rng_state(),
-            "cuda_random": torch.cuda.get_rng_state_all(),
+            "random": self.team.gather(random_state(self.device)),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the position in the data; the random state waits until training starts."""
         self.batches_done = checkpoint["position"]["batches_done"]
-        self._saved_random = checkpoint["position"]
+        self._saved_random = checkpoint["position"]["random"]
 
     def on_train_start(self) -> None:
         """Restores the random state once nothing else draws from it."""
-        saved = getattr(self, "_saved_random", None)
-        if saved is not None:
-            torch.set_rng_state(saved["random"].cpu())
-            torch.cuda.set_rng_state_all([state.cpu() for state in saved["cuda_random"]])
+        rank = self.team.rank
+        if rank < len(self._saved_random):
+            restore_random_state(self._saved_random[rank], self.device)
+        elif rank > 0:
+            # All have drawn the same weights; their dropout has to differ.
+            seed_apart(self.config.seed, rank, self.batches_done)
 
 
 class Stream:

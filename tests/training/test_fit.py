@@ -72,6 +72,28 @@ def test_validates_at_interval_and_at_the_end(reversal: dict, cache: Path, tmp_p
     assert result.step == 10
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU; minutes on a CPU")
+def test_a_compiled_model_takes_the_same_course(
+    reversal: dict, cache: Path, tmp_path: Path
+) -> None:
+    recorders = []
+    for compiles in (False, True):
+        config = small_config(
+            reversal,
+            model__dropout=0.0,
+            training__max_steps=4,
+            training__warmup_steps=2,
+            training__precision="fp32",
+            trainer__compile=compiles,
+        )
+        recorders.append(Recorder())
+        fit(config, prepare(config, cache), tmp_path / str(compiles), recorders[-1])
+    plain, compiled = map(curve, recorders)
+    assert len(plain) == 4
+    torch.testing.assert_close(torch.tensor(compiled), torch.tensor(plain), rtol=1e-4, atol=1e-4)
+
+
 def test_accumulation_counts_optimizer_steps(reversal: dict, cache: Path, tmp_path: Path) -> None:
     config = small_config(reversal, training__accumulate=3, training__max_steps=6)
     recorder = Recorder()

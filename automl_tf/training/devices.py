@@ -1,0 +1,204 @@
+"""Training one model on several devices: a process each, and the one that started them.
+
+The starting process stays outside. It alone talks to the observer, which may hold a study or a
+tracking run; the processes of the devices ask it through pipes. They are forked from a server that
+has imported everything once, so that the second training of a worker starts at once, and no script
+is run again as Lightning's own launcher would.
+"""
+
+import contextlib
+import multiprocessing
+import signal
+import tempfile
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from automl_tf.errors import Place as Where
+from automl_tf.errors import UserError
+from automl_tf.training.member import SIGNALS, Answer, Failure, Place, Work, member
+from automl_tf.training.watching import (
+    CurvePoint,
+    FitResult,
+    Observer,
+    Pause,
+    Progress,
+    Validation,
+)
+
+IMPORTED_ONCE = "automl_tf.training.fit"
+"""The module that imports all that the processes of the devices need."""
+QUESTION_SECONDS = 0.1
+"""Interval at which the starting process looks whether it is asked to pause."""
+BLAME_SECONDS = 1.0
+"""Time after a failure in which the death of another process, which may be its cause, shows."""
+LEAVING_SECONDS = 30.0
+"""Time that processes have to end after their training has."""
+
+
+def check_devices(number: int) -> None:
+    """Refuses more devices than there are GPUs. Without GPUs, any number of processes will do.
+
+    Raises:
+        UserError: With both numbers.
+    """
+    available = torch.cuda.device_count()
+    if 0 < available < number:
+        raise UserError(
+            f"trainer.devices = {number}, but this machine has {available} GPU"
+            f"{'' if available == 1 else 's'}.",
+            f"Use {available}, or hide them with CUDA_VISIBLE_DEVICES= to train on the CPU.",
+            Where(key="trainer.devices"),
+        )
+
+
+def train_together(
+    work: Work, size: int, observer: Observer, progress: Progress, should_pause: Pause
+) -> FitResult:
+    """Trains on several devices of this machine, a process each.
+
+    Args:
+        work: What each process does.
+        size: How many.
+        observer: Told of each validation, in this process, as all that follow.
+        progress: Told of some steps between.
+        should_pause: Asked several times a second and at each validation.
+
+    Raises:
+        UserError: If there are fewer GPUs, or if a process was killed.
+        Exception: What a process raised, with that process's traceback as its cause.
+    """
+    check_devices(size)
+    with tempfile.TemporaryDirectory() as folder, _Crew(work, size, Path(folder)) as crew:
+        return crew.serve(observer, progress, should_pause)
+
+
+class _ElsewhereError(Exception):
+    """Shows the traceback of another process above that of this one."""
+
+    def __str__(self) -> str:
+        return "\n" + "\n".join(map(str, self.args))
+
+
+class _Crew:
+    """The processes of the devices, as the one that started them sees them."""
+
+    def __init__(self, work: Work, size: int, folder: Path) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([IMPORTED_ONCE])
+        threads = max(1, torch.get_num_threads() // size)
+        self._processes: dict[Connection, BaseProcess] = {}
+        try:
+            for rank in range(size):
+                ours, theirs = context.Pipe()
+                place = Place(rank, size, threads, folder / "meeting")
+                process = context.Process(target=member, args=(work, place, theirs))
+                self._processes[ours] = process
+                with theirs, _signals_blocked():
+                    process.start()
+        except BaseException:
+            self._end()
+            raise
+        self._connections = tuple(self._processes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            for process in self._processes.values():
+                process.join(LEAVING_SECONDS)
+        self._end()
+
+    def serve(self, observer: Observer, progress: Progress, should_pause: Pause) -> FitResult:
+        """Answers what the leading process asks until all have ended."""
+        working = list(self._connections)
+        leader, result, asked = working[0], None, False
+        while working:
+            for connection in wait(working, QUESTION_SECONDS):
+                assert isinstance(connection, Connection)
+                match _received(connection):
+                    case CurvePoint() as point:
+                        progress(point)
+                    case Validation() as validation:
+                        decision = observer(validation)
+                        _send(connection, Answer(decision, pause=should_pause()))
+                    case FitResult() as result_of_rank:
+                        result = result_of_rank if connection is leader else result
+                        working.remove(connection)
+                    case failure:
+                        raise self._cause(connection, failure, working)
+            if not asked and leader in working and should_pause():
+                asked = True
+                _send(leader, Answer(None, pause=True))
+        assert result is not None, "the leading process ends with a result"
+        return result
+
+    def _cause(
+        self, connection: Connection, failure: Failure | None, working: list[Connection]
+    ) -> BaseException:
+        """The error to raise: whoever loses another fails too, so a silent death comes first."""
+        others = [other for other in working if other is not connection]
+        while failure is not None and others and (ready := wait(others, BLAME_SECONDS)):
+            for other in ready:
+                assert isinstance(other, Connection)
+                told = _received(other)
+                if told is None:
+                    connection, failure = other, None
+                elif isinstance(told, Failure):
+                    others.remove(other)
+        name = f"device {self._connections.index(connection) + 1} of {len(self._connections)}"
+        if failure is None:
+            return self._death(self._processes[connection], name)
+        failure.error.__cause__ = _ElsewhereError(f"In the process of {name}:", failure.trace)
+        return failure.error
+
+    def _death(self, process: BaseProcess, name: str) -> UserError:
+        process.join(LEAVING_SECONDS)
+        status = process.exitcode or 0
+        how = f"killed by signal {-status}" if status < 0 else f"gone with status {status}"
+        return UserError(
+            f"The process of {name} was {how}.",
+            "If memory ran out, lower training.batch_tokens or use fewer devices.",
+        )
+
+    def _end(self) -> None:
+        for connection, process in self._processes.items():
+            if process.pid is not None:
+                process.kill()
+                process.join()
+            connection.close()
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Lets processes that start here begin with these signals blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _received(connection: Connection) -> Any:  # noqa: ANN401 - what the process sent
+    """What a process tells next; None if it is gone."""
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _send(connection: Connection, answer: Answer) -> None:
+    # A process that is gone is noticed where it is listened to.
+    with contextlib.suppress(OSError):
+        connection.send(answer)
