@@ -1,0 +1,174 @@
+"""The measurements of trial_overhead.py, each on real objects with timers around them."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
+from lightning.pytorch.loops.optimization.automatic import Closure
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from automl_tf.config.corpus import Corpus
+from automl_tf.config.files import read_study
+from automl_tf.config.settings import TrainingConfig
+from automl_tf.data.batches import TrainingBatches
+from automl_tf.search import run, worker
+from automl_tf.search.run import Places
+from automl_tf.search.storage import default_url
+from automl_tf.tracking.courier import Courier
+from automl_tf.tracking.delivery import Delivery
+from automl_tf.tracking.home import default_tracking_uri
+from automl_tf.training import fit as training
+from automl_tf.training.fit import fit
+from automl_tf.training.module import TranslationModule
+from automl_tf.training.optimizer import MasterAdamW
+from automl_tf.training.watching import Decision
+from contest import corpus, settings_of, trial_config
+from handwritten import Shape
+from ledger import Ledger
+from measuring import Result, Stopwatch
+from studies import cut_corpus, write_study
+
+LOOP_SECONDS = 4.0
+FAR_AWAY = 1_000_000
+FEW_STEPS = 4
+"""Steps of a trial whose start is measured."""
+STEPS_A_VALIDATION = 2
+FEW_VALIDATION_PAIRS = 0.05
+"""Share of the validation split that does where validation itself is not measured."""
+TRIALS = 2
+
+
+def start_of_trials(study: Path, shape: Shape, folder: Path) -> Result:
+    """Wall time to the first optimizer steps of a worker's first two trials, in seconds."""
+    imported = time.time()
+    claims: list[float] = []
+    steps: list[float] = []
+    register_optimizer_step_post_hook(lambda *_: steps.append(time.time()))
+    _before(worker, "claim", lambda: claims.append(time.time()))
+    _search(study, read_study(study).config.corpus, shape, folder, FEW_STEPS, FEW_STEPS)
+    first = _first_after(steps, claims[0])
+    second = _first_after(steps, claims[1])
+    process = psutil.Process().create_time()
+    return {
+        "process": first - process,
+        "imports": imported - process,
+        "first": first - claims[0],
+        "second": second - claims[1],
+        # From the step before, as the steps of a trial follow each other.
+        "step": _first_after(steps, second) - second,
+        "between": second - max(step for step in steps if step < claims[1]),
+    }
+
+
+def libraries(study: Path, shape: Shape, folder: Path, validations: int) -> Result:
+    """CPU-seconds that Optuna, MLflow and checkpoints take of a trial with some validations."""
+    ledger = Ledger()
+    ledger.watch("Optuna", worker, "claim")
+    ledger.watch("Optuna", optuna.Study, "ask", "tell", "get_trials", "set_user_attr")
+    ledger.watch("Optuna", optuna.Trial, "report", "should_prune", "set_user_attr")
+    ledger.watch("MLflow", Courier, "post")
+    ledger.watch("MLflow", Delivery, "send_all")
+    ledger.watch("checkpoints", Trainer, "save_checkpoint")
+    ledger.watch("checkpoints", training, "save_weights")
+    cut = cut_corpus(study, folder, train=1.0, validation=FEW_VALIDATION_PAIRS)
+    max_steps = validations * STEPS_A_VALIDATION
+    _search(study, cut, shape, folder, max_steps, STEPS_A_VALIDATION)
+    return {account: seconds / TRIALS for account, seconds in ledger.seconds.items()}
+
+
+def validation(study: Path, shape: Shape, folder: Path, steps: int) -> Result:
+    """CPU-seconds of the steps of a training, each, and of the validation that ends it."""
+    ledger = Ledger()
+    ledger.watch("validation", _EvaluationLoop, "run")
+    config = trial_config(
+        study,
+        shape,
+        warmup_steps=min(TrainingConfig().warmup_steps, steps // 2),
+        max_steps=steps,
+        validate_every=steps,
+    )
+    data = corpus(study)
+    stopwatch = Stopwatch(seconds=float("inf"))
+    # It is asked after each step but the last one.
+    fit(config, data, folder, lambda _: Decision.CONTINUE, should_pause=stopwatch.lap)
+    return {
+        "seconds_a_step": stopwatch.seconds_a_step,
+        "validation": ledger.seconds["validation"],
+    }
+
+
+def loop(study: Path, shape: Shape, folder: Path, batch_tokens: int) -> Result:
+    """CPU-seconds of a training step, and of what of it Lightning's loop and hooks take.
+
+    All that a loop written by hand would do as well is the step's work; Lightning has the rest. A
+    large model's rest holds the freeing of its tensors too, a tiny one's does not.
+    """
+    ledger = Ledger()
+    ledger.watch("work", TrainingBatches, "__next__")
+    ledger.watch("work", TranslationModule, "training_step")
+    ledger.watch("work", torch.Tensor, "backward")
+    ledger.watch("work", MasterAdamW, "step", "zero_grad")
+    ledger.watch("work", torch.optim.lr_scheduler.LambdaLR, "step")
+    # The optimizer's step calls it, and it calls the forward and backward pass.
+    ledger.watch("Lightning", Closure, "__call__")
+    config = trial_config(
+        study, shape, batch_tokens=batch_tokens, max_steps=FAR_AWAY, validate_every=FAR_AWAY
+    )
+    stopwatch = Stopwatch(seconds=LOOP_SECONDS)
+
+    def lap() -> bool:
+        is_enough = stopwatch.lap()
+        if not stopwatch.elapsed:
+            ledger.seconds.clear()
+        return is_enough
+
+    fit(config, corpus(study), folder, lambda _: Decision.CONTINUE, should_pause=lap)
+    step = stopwatch.seconds_a_step
+    rest = step * (1 - ledger.seconds["work"] / stopwatch.elapsed)
+    return {"seconds_a_step": step, "Lightning": rest}
+
+
+def _search(
+    study: Path, data: Corpus, shape: Shape, home: Path, max_steps: int, validate_every: int
+) -> None:
+    """Runs a study of some trials in this process, as a worker does."""
+    base = trial_config(study, shape)
+    fixed = {
+        **settings_of(shape),
+        "data.vocab_size": base.data.vocab_size,
+        "training.warmup_steps": 1,
+        "training.max_steps": max_steps,
+        "training.validate_every": validate_every,
+    }
+    rates = [base.training.learning_rate * (1 + trial / TRIALS) for trial in range(TRIALS)]
+    written = write_study(
+        home,
+        data,
+        {"training.learning_rate": {"low": min(rates), "high": max(rates), "log": True}},
+        fixed,
+        [{"training.learning_rate": rate} for rate in rates],
+    )
+    places = Places(home, default_url(home), default_tracking_uri(home))
+    opened = run.open_search(read_study(written), places)
+    run.join(opened, places, lambda _: None)
+
+
+def _before(owner: Any, name: str, act: Callable[[], None]) -> None:  # noqa: ANN401 - any object
+    """Acts before each later call of a function."""
+    function = getattr(owner, name)
+
+    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
+        act()
+        return function(*args, **kwargs)
+
+    setattr(owner, name, call)
+
+
+def _first_after(times: list[float], moment: float) -> float:
+    return min(time for time in times if time > moment)
