@@ -80,11 +80,21 @@ def test_empty_input(engine):
 @pytest.fixture(scope="module")
 def trained(reversal, cache, tmp_path_factory):
     """A model that has learnt something, and its corpus."""
+    return _train(150, reversal, cache, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def well_trained(reversal, cache, tmp_path_factory):
+    """A model that is sure of itself: rounding changes little of what it says."""
+    return _train(600, reversal, cache, tmp_path_factory)
+
+
+def _train(steps, reversal, cache, tmp_path_factory):
     config = small_config(
         reversal,
         model__d_model=64,
-        training__max_steps=150,
-        training__validate_every=150,
+        training__max_steps=steps,
+        training__validate_every=steps,
         training__warmup_steps=30,
         training__batch_tokens=512,
     )
@@ -104,10 +114,10 @@ def _bleu(decode, trained, **options):
 
 
 @pytest.mark.parametrize("options", [{}, {"beam_size": 4, "length_penalty": 1.0}])
-def test_int8_translates_as_well_as_torch(trained, options):
-    bleu = _bleu(translate.decode, trained, **options)
-    assert bleu > 5
-    assert _bleu(ctranslate.decode, trained, **options) == pytest.approx(bleu, abs=3.0)
+def test_int8_translates_as_well_as_torch(well_trained, options):
+    bleu = _bleu(translate.decode, well_trained, **options)
+    assert bleu > 50
+    assert _bleu(ctranslate.decode, well_trained, **options) == pytest.approx(bleu, abs=5.0)
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
