@@ -1,12 +1,9 @@
 """Running a study: worker processes on one storage, and what they tell."""
 
 import os
-import queue
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,8 @@ from optuna.storages import RDBStorage
 from automl_tf.config.study import Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
-from automl_tf.search.events import Event, Notice, TrialEnded, decode
+from automl_tf.search.crew import Crew
+from automl_tf.search.events import Event, Notice, TrialEnded
 from automl_tf.search.opening import open_study, return_lost_trials
 from automl_tf.search.record import Definition
 from automl_tf.search.storage import claiming, open_storage
@@ -33,11 +31,6 @@ from automl_tf.training.watching import Pause
 
 STORAGE_VARIABLE = "AUTOML_TF_STORAGE"
 TRACKING_VARIABLE = "AUTOML_TF_TRACKING"
-
-MOST_DEATHS = 3
-"""Workers that may die without a trial of their own ended before the search gives up."""
-PATIENCE_SECONDS = 60
-"""Time that workers have to save their trials after they were asked to leave."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +156,8 @@ def search(
             on_event(0, Notice(f"trial {number} goes on: its worker was gone"))
     with asked_to_leave() as asked, _story(opened, places) as story:
         devices = devices_of_a_trial(opened.definition.study)
-        crew = _Crew(worker_command, places, num_workers, devices)
+        variables = {STORAGE_VARIABLE: places.storage, TRACKING_VARIABLE: places.tracking}
+        crew = Crew(worker_command, variables, places.home / "logs", num_workers, devices)
         for worker, event in crew.events(asked):
             on_event(worker, event)
             if isinstance(event, TrialEnded):
@@ -202,98 +196,6 @@ def _some_data_settings(study: Study) -> dict[str, Any]:
     """The largest value of each data setting that is searched."""
     domains = study.space.domains.items()
     return {name: domain.ends()[-1] for name, domain in domains if name.startswith("data.")}
-
-
-class _Crew:
-    """Worker processes whose lines are read as they come."""
-
-    def __init__(self, command: Sequence[str], places: Places, size: int, devices: int) -> None:
-        self._command = list(command)
-        self._places = places
-        self._size = size
-        self._devices = devices
-        self._lines: queue.SimpleQueue[tuple[int, str | None]] = queue.SimpleQueue()
-        self._processes: dict[int, subprocess.Popen[str]] = {}
-        self._deaths = 0
-
-    def events(self, asked: threading.Event) -> Iterator[tuple[int, Event]]:
-        """What the workers tell, until the last one has left."""
-        for worker in range(self._size):
-            self._start(worker)
-        asked_at: float | None = None
-        while self._processes:
-            if asked.is_set() and asked_at is None:
-                asked_at = time.monotonic()
-                self._signal(signal.SIGINT)
-            if asked_at is not None and time.monotonic() - asked_at > PATIENCE_SECONDS:
-                self._signal(signal.SIGKILL)
-            try:
-                worker, line = self._lines.get(timeout=0.5)
-            except queue.Empty:
-                continue
-            if line is None:
-                yield from self._left(worker, asked)
-                continue
-            event = decode(line)
-            if event is not None:
-                self._deaths = 0 if isinstance(event, TrialEnded) else self._deaths
-                yield worker, event
-
-    def _left(self, worker: int, asked: threading.Event) -> Iterator[tuple[int, Event]]:
-        """Starts a worker again that died, unless death is all that workers do here."""
-        process = self._processes.pop(worker)
-        status = process.wait()
-        if status == 0 or asked.is_set():
-            return
-        self._deaths += 1
-        log = self._log(worker)
-        yield worker, Notice(f"worker {worker} died with status {status}; see {log}")
-        if self._deaths < MOST_DEATHS:
-            self._start(worker)
-
-    def _start(self, worker: int) -> None:
-        threads = max(1, (os.cpu_count() or 1) // self._size)
-        environment = {
-            **os.environ,
-            STORAGE_VARIABLE: self._places.storage,
-            TRACKING_VARIABLE: self._places.tracking,
-            "OMP_NUM_THREADS": str(threads),
-            "TOKENIZERS_PARALLELISM": "false",
-            "PYTHONUNBUFFERED": "1",
-        }
-        if torch.cuda.is_available():
-            gpus = range(worker * self._devices, (worker + 1) * self._devices)
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(
-                str(gpu % torch.cuda.device_count()) for gpu in gpus
-            )
-        with self._log(worker).open("a") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own command
-                self._command,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=environment,
-                text=True,
-                # Ctrl-C in the terminal is for the parent, which passes it on once.
-                start_new_session=True,
-            )
-        self._processes[worker] = process
-        threading.Thread(target=self._read, args=(worker, process), daemon=True).start()
-
-    def _read(self, worker: int, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._lines.put((worker, line))
-        self._lines.put((worker, None))
-
-    def _signal(self, number: signal.Signals) -> None:
-        for process in self._processes.values():
-            process.send_signal(number)
-
-    def _log(self, worker: int) -> Path:
-        directory = self._places.home / "logs"
-        directory.mkdir(parents=True, exist_ok=True)
-        return directory / f"worker-{worker}.log"
 
 
 def _pause(asked: threading.Event, deadline: float | None, parent: int | None) -> Pause:
