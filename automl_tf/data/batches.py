@@ -3,17 +3,23 @@
 Shapes: B sentences, S source subwords, T target subwords.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from automl_tf.data.encoded import EncodedSplit, Ragged
 from automl_tf.data.plans import Indices, Plan, plan_in_order, plan_shuffled
 from automl_tf.data.subwords import BOS, EOS, PAD
+
+# Widths in each octave of a bucketed batch, and the fewest positions between two of them: more of
+# them pad less, fewer of them make fewer shapes.
+WIDTHS_PER_OCTAVE = 4
+NARROWEST = 4
 
 
 class Batch(NamedTuple):
@@ -35,15 +41,21 @@ class Batch(NamedTuple):
     num_tokens: int
     whole_tokens: int
 
+    @property
+    def sides(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The tensors."""
+        return self.source_BS, self.target_in_BT, self.target_out_BT
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with something done to each of its tensors."""
+        source_BS, target_in_BT, target_out_BT = map(change, self.sides)
+        return self._replace(
+            source_BS=source_BS, target_in_BT=target_in_BT, target_out_BT=target_out_BT
+        )
+
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on a device."""
-        return Batch(
-            _moved(self.source_BS, device),
-            _moved(self.target_in_BT, device),
-            _moved(self.target_out_BT, device),
-            self.num_tokens,
-            self.whole_tokens,
-        )
+        return self.each(lambda side: _moved(side, device))
 
 
 class TrainingBatches:
@@ -166,6 +178,40 @@ def make_batch(split: EncodedSplit, indices: Indices, rank: int = 0, world_size:
         num_tokens=_num_tokens(split, own),
         whole_tokens=_num_tokens(split, indices),
     )
+
+
+def bucketed(batch: Batch, batch_tokens: int) -> Batch:
+    """A batch filled up to one of a few shapes, by padding and by sentences of nothing else.
+
+    For what is prepared once for each shape. Each pair of widths has one number of sentences: what
+    the budget of tokens admits of the shortest sentences that have these widths.
+
+    Args:
+        batch: The batch.
+        batch_tokens: Most tokens of the batches that it is one of.
+    """
+    count, source_width = batch.source_BS.shape
+    target_width = batch.target_in_BT.shape[1]
+    widest = max(source_width, target_width)
+    narrowest = _bucket_width(widest) - _width_step(widest) + 1
+    room = max(count, batch_tokens // narrowest) - count
+
+    def filled(side: Tensor) -> Tensor:
+        width = side.shape[1]
+        return F.pad(side, (0, _bucket_width(width) - width, 0, room), value=PAD)
+
+    return batch.each(filled)
+
+
+def _bucket_width(width: int) -> int:
+    step = _width_step(width)
+    return -(-width // step) * step
+
+
+def _width_step(width: int) -> int:
+    """Positions between the widths of buckets, about a given one."""
+    octave = 1 << (width - 1).bit_length()
+    return max(NARROWEST, octave // (2 * WIDTHS_PER_OCTAVE))
 
 
 def _num_tokens(split: EncodedSplit, indices: Indices) -> int:

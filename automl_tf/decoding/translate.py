@@ -18,6 +18,9 @@ MAX_EXTRA = 20
 # products large and the steps few, and few enough for the cache and the logits of a large model.
 BATCH_TOKENS = 16384
 BATCH_ROWS = 512
+# A GPU waits for its next kernel rather than for the end of this one.
+GPU_BATCH_TOKENS = 65536
+GPU_BATCH_ROWS = 2048
 
 
 def decode(
@@ -48,10 +51,13 @@ def decode(
         The best translation found for each sentence, in the order of the sources.
     """
     rules = Rules(bos, eos, pad, length_penalty)
+    is_on_gpu = model.output_weight_VD.is_cuda
+    batch_tokens = GPU_BATCH_TOKENS if is_on_gpu else BATCH_TOKENS
+    batch_rows = GPU_BATCH_ROWS if is_on_gpu else BATCH_ROWS
     results: dict[int, Hypothesis] = {}
     with evaluating(model):
         for indices in batches_by_length(
-            sources, BATCH_TOKENS // beam_size, BATCH_ROWS // beam_size
+            sources, batch_tokens // beam_size, batch_rows // beam_size
         ):
             batch = [sources[index] for index in indices]
             limits = [longest_translation(model, source) for source in batch]

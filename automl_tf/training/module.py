@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from automl_tf.config.settings import TrialConfig
-from automl_tf.data.batches import Batch, TrainingBatches, evaluation_batches
+from automl_tf.data.batches import Batch, TrainingBatches, bucketed, evaluation_batches
 from automl_tf.data.prepare import PreparedData
 from automl_tf.data.subwords import BOS, EOS, PAD
 from automl_tf.decoding.engines import decoder
 from automl_tf.model.loss import Loss, label_smoothed_cross_entropy
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer, Scores
+from automl_tf.training.graphs import StepGraphs, StepWork
 from automl_tf.training.optimizer import MasterAdamW
 from automl_tf.training.randomness import random_state, restore_random_state, seed_apart
 from automl_tf.training.schedule import learning_rate_factor
@@ -53,6 +54,7 @@ class TranslationModule(L.LightningModule):
         self._scorer = Scorer(data.validation.target_text, config.corpus.target_lang)
         self._losses: list[tuple[Tensor, int]] = []
         self._saved_random: list[dict[str, Any]] = []
+        self._graphed_step: StepWork | None = None
 
     @property
     def master_optimizer(self) -> MasterAdamW:
@@ -61,13 +63,36 @@ class TranslationModule(L.LightningModule):
         assert isinstance(optimizer, MasterAdamW)
         return optimizer
 
+    @property
+    def uses_graphs(self) -> bool:
+        """Whether steps run as CUDA graphs: not where others share in their gradients."""
+        return (
+            self.device.type == "cuda" and self.team.size == 1 and not self.config.trainer.compile
+        )
+
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         """Label-smoothed cross entropy over the batch's real target tokens."""
+        if self._graphed_step is not None:
+            if self.batches_done % self.config.training.accumulate == 0:
+                self.master_optimizer.forget_added()
+            return self._graphed_step(batch)
         loss = self._cross_entropy(batch, self.config.training.label_smoothing).smoothed
         if self.team.size == 1:
             return loss
         # The gradients of the team are averaged, and each has its own part of the tokens.
         return loss * (self.team.size * batch.num_tokens / batch.whole_tokens)
+
+    def backward(self, loss: Tensor) -> None:
+        """Computes the gradients, unless the step did so as a whole."""
+        if self._graphed_step is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+
+    def _forward_and_backward(self, batch: Batch) -> Tensor:
+        """Adds the gradients of a batch to those of the next update; its loss."""
+        training = self.config.training
+        loss = self._cross_entropy(batch, training.label_smoothing).smoothed
+        self.master_optimizer.add_gradients_of(loss / training.accumulate)
+        return loss.detach()
 
     def validation_step(self, batch: Batch, _batch_index: int) -> None:
         """Collects the cross entropy of a batch of the validation split."""
@@ -118,7 +143,9 @@ class TranslationModule(L.LightningModule):
             self.team.rank,
             self.team.size,
         )
-        return Stream(batches, self.batches_done)
+        return Stream(
+            batches, self.batches_done, training.batch_tokens if self.uses_graphs else None
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation split in batches of like length."""
@@ -171,7 +198,9 @@ class TranslationModule(L.LightningModule):
         self._saved_random = checkpoint["position"]["random"]
 
     def on_train_start(self) -> None:
-        """Restores the random state once nothing else draws from it."""
+        """Restores the random state once nothing else draws from it, and sets the step up."""
+        if self.uses_graphs:
+            self._graphed_step = StepGraphs(self._forward_and_backward)
         rank = self.team.rank
         if rank < len(self._saved_random):
             restore_random_state(self._saved_random[rank], self.device)
@@ -185,14 +214,24 @@ class Stream:
 
     It hides the batches' own state from Lightning, which fetches one batch ahead and would save a
     position one too far.
+
+    Args:
+        batches: Where they come from.
+        batches_done: Batches to begin after.
+        bucket_tokens: Most tokens of a batch if each is to have one of a few shapes.
     """
 
-    def __init__(self, batches: TrainingBatches, batches_done: int) -> None:
+    def __init__(
+        self, batches: TrainingBatches, batches_done: int, bucket_tokens: int | None = None
+    ) -> None:
         self._batches = batches
+        self._bucket_tokens = bucket_tokens
         self._batches.load_state_dict({"batches_done": batches_done})
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self._batches)
+        if self._bucket_tokens is None:
+            return iter(self._batches)
+        return (bucketed(batch, self._bucket_tokens) for batch in self._batches)
 
 
 def build_model(config: TrialConfig, data: PreparedData) -> Transformer:

@@ -81,15 +81,34 @@ class MasterAdamW(torch.optim.AdamW):
         return loss
 
     def _gather_gradients(self) -> None:
+        """Moves the weights' ``grad`` into the buffer, unless gradients were added to it."""
         gathered = [
             (place, weight.grad)
             for place, weight in zip(self._gradient_places, self._weights, strict=True)
             if weight.grad is not None
         ]
+        if not gathered:
+            return
         if len(gathered) < len(self._weights):
             self._gradients.zero_()
         places, gradients = zip(*gathered, strict=True)
         torch._foreach_copy_(places, gradients)
+
+    @torch.no_grad()
+    def forget_added(self) -> None:
+        """Begins a new sum of gradients."""
+        self._gradients.zero_()
+
+    @torch.no_grad()
+    def add_gradients_of(self, loss: Tensor) -> None:
+        """Adds the gradients of a loss to those of the next update, without the weights' ``grad``.
+
+        What it launches is the same each time, so that a CUDA graph can hold it.
+        """
+        with torch.enable_grad():
+            gradients = torch.autograd.grad(loss, self._weights)
+        for place, gradient in zip(self._gradient_places, gradients, strict=True):
+            place.add_(gradient)
 
     def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002 - torch's signature
         """Forgets the gradients of the weights."""

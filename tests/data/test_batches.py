@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from automl_tf.data.batches import Batch, TrainingBatches, evaluation_batches, make_batch
+from automl_tf.data.batches import (
+    Batch,
+    TrainingBatches,
+    bucketed,
+    evaluation_batches,
+    make_batch,
+)
 from automl_tf.data.encoded import EncodedSplit
 from automl_tf.data.subwords import BOS, EOS, PAD
 
@@ -164,3 +170,22 @@ def test_evaluation_goes_once_through_the_split_in_order_of_length(lists, split)
     assert all(area(batch) <= BUDGET for _, batch in batches)
     lengths = [len(lists(made.target)[n]) for indices, _ in batches for n in indices]
     assert lengths == sorted(lengths)
+
+
+def test_buckets_pad_into_a_few_shapes(split):
+    original = epoch_of(TrainingBatches(split(20_000), 2048, seed=1))
+    filled = [bucketed(batch, 2048) for batch in original]
+    for batch, full in zip(original, filled, strict=True):
+        for side, full_side in zip(batch.sides, full.sides, strict=True):
+            rows, width = side.shape
+            assert torch.equal(full_side[:rows, :width], side)
+            assert int((full_side != PAD).sum()) == int((side != PAD).sum())
+        assert full[3:] == batch[3:]
+    shapes = {(full.source_BS.shape, full.target_in_BT.shape) for full in filled}
+    widths = {(source[1], target[1]) for source, target in shapes}
+    # But for an epoch's first batch or one of a single long sentence.
+    assert len(shapes) <= len(widths) + 1
+    assert len(shapes) < len(filled) / 3
+    assert sum(full.target_in_BT.numel() for full in filled) < 1.5 * sum(
+        batch.target_in_BT.numel() for batch in original
+    )

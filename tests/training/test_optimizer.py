@@ -43,6 +43,29 @@ def test_equals_torch_in_fp32() -> None:
         torch.testing.assert_close(one, two)
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_added_gradients_are_those_of_backward(parts) -> None:
+    inputs = torch.randn(12, 6, generator=torch.Generator().manual_seed(2))
+    one, other = network(), network()
+    added, gathered = (
+        MasterAdamW(module.parameters(), lr=0.01, beta2=0.98, weight_decay=0.1, clip_norm=0.5)
+        for module in (one, other)
+    )
+    for _ in range(3):
+        added.forget_added()
+        gathered.zero_grad()
+        for part in inputs.chunk(parts):
+            added.add_gradients_of(one(part).square().mean() / parts)
+            (other(part).square().mean() / parts).backward()
+            # Lightning calls it between the step and its backward pass.
+            added.zero_grad()
+        added.step()
+        gathered.step()
+        torch.testing.assert_close(added.grad_norm, gathered.grad_norm)
+    for weight, expected in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected)
+
+
 def test_masters_keep_updates_that_bf16_would_lose() -> None:
     module = nn.Linear(4, 4, bias=False).bfloat16()
     with torch.no_grad():
