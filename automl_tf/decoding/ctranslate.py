@@ -8,6 +8,7 @@ probability of begin symbol and padding over the other tokens.
 """
 
 import importlib
+import itertools
 import tempfile
 from collections.abc import Sequence
 from typing import Any
@@ -75,27 +76,31 @@ def decode(  # noqa: PLR0913 - torch's arguments and one of its own
             max_input_length=model.length_limit or 0,
             suppress_sequences=[[str(bos)], [str(pad)]],
             num_hypotheses=beam_size,
-            return_scores=True,
+            return_scores=beam_size > 1,
         )
         for index, translation in zip(indices, found, strict=True):
-            candidates = [
-                _hypothesis(names, score, rules)
-                for names, score in zip(translation.hypotheses, translation.scores, strict=True)
-            ]
-            best = max(candidates, key=lambda hypothesis: hypothesis.score)
-            results[index] = Hypothesis(best.tokens[: limits[index]], best.score)
+            results[index] = _best(translation, limits[index], rules)
     return [results[index] for index in range(len(sources))]
 
 
-def _hypothesis(names: Sequence[str], score: float, rules: Rules) -> Hypothesis:
-    """What CTranslate2 found, under the length penalty of our own searches.
+def _best(translation: Any, limit: int, rules: Rules) -> Hypothesis:  # noqa: ANN401
+    """The best of what CTranslate2 found for a sentence; greedy search finds one."""
+    tokens = [tuple(map(int, names)) for names in translation.hypotheses]
+    if not translation.scores:
+        return Hypothesis(tokens[0][:limit])
+    scores = map(_score, tokens, translation.scores, itertools.repeat(rules))
+    score, best = max(zip(scores, tokens, strict=True))
+    return Hypothesis(best[:limit], score)
+
+
+def _score(tokens: Sequence[int], score: float, rules: Rules) -> float:
+    """A score of CTranslate2 under the length penalty of our own searches.
 
     CTranslate2 divides by a power of the length alone.
     """
-    length = len(names) + 1
-    total = score * length**rules.length_penalty
-    penalty = float(rules.penalty(torch.tensor(float(length))))
-    return Hypothesis(tuple(map(int, names)), total / penalty)
+    length = len(tokens) + 1
+    total: float = score * length**rules.length_penalty
+    return total / float(rules.penalty(torch.tensor(float(length))))
 
 
 def load(model: Transformer, rules: Rules, longest: int, arithmetic: str) -> Any:  # noqa: ANN401

@@ -29,12 +29,12 @@ def greedy_search(
     rows_R = torch.arange(len(source_BS), device=source_BS.device)
     tokens_R = torch.full_like(rows_R, rules.bos)
     is_live_R = torch.ones_like(rows_R, dtype=torch.bool)
-    steps: list[tuple[Tensor, Tensor, Tensor]] = []
+    steps: list[tuple[Tensor, Tensor]] = []
     for length in range(max_steps):
         logits_RV = model.step(tokens_R, cache)
-        log_probability_RV = rules.log_probabilities(logits_RV, length, limits_R, shortest_limit)
-        scores_R, tokens_R = (best_R1[:, 0] for best_R1 in largest(log_probability_RV, 1))
-        steps.append((rows_R, tokens_R, scores_R))
+        allowed_RV = rules.forbid(logits_RV, length, limits_R, shortest_limit)
+        tokens_R = largest(allowed_RV, 1)[1][:, 0]
+        steps.append((rows_R, tokens_R))
         is_live_R &= tokens_R != rules.eos
         num_live = int(is_live_R.sum())
         if num_live == 0:
@@ -45,22 +45,17 @@ def greedy_search(
             cache.keep(kept_R)
             rows_R, limits_R = rows_R[kept_R], limits_R[kept_R]
             tokens_R, is_live_R = tokens_R[kept_R], is_live_R[kept_R]
-    return _hypotheses(steps, len(source_BS), rules)
+    return _hypotheses(steps, len(source_BS), rules.eos)
 
 
 def _hypotheses(
-    steps: list[tuple[Tensor, Tensor, Tensor]], num_sentences: int, rules: Rules
+    steps: list[tuple[Tensor, Tensor]], num_sentences: int, eos: int
 ) -> list[Hypothesis]:
-    """Puts rows, tokens and scores of every step together, cut at the first end symbol."""
-    rows, tokens, scores = (torch.cat(part).cpu() for part in zip(*steps, strict=True))
-    counts = torch.tensor([len(rows_R) for rows_R, _, _ in steps])
-    places = (torch.arange(len(steps)).repeat_interleave(counts), rows)
-    tokens_TB = tokens.new_full((len(steps), num_sentences), rules.eos)
-    scores_TB = scores.new_zeros(tokens_TB.shape, dtype=torch.float64)
-    tokens_TB[places] = tokens
-    scores_TB[places] = scores.double()
-    lengths_B = (tokens_TB == rules.eos).int().argmax(dim=0) + 1
-    is_part_TB = torch.arange(len(steps))[:, None] < lengths_B
-    scores_B = (scores_TB * is_part_TB).sum(dim=0) / rules.penalty(lengths_B.double())
-    found = zip(tokens_TB.t().tolist(), lengths_B.tolist(), scores_B.tolist(), strict=True)
-    return [Hypothesis(tuple(tokens[: length - 1]), score) for tokens, length, score in found]
+    """Puts rows and tokens of every step together, cut at the first end symbol."""
+    rows, tokens = (torch.cat(part).cpu() for part in zip(*steps, strict=True))
+    counts = torch.tensor([len(rows_R) for rows_R, _ in steps])
+    tokens_TB = tokens.new_full((len(steps), num_sentences), eos)
+    tokens_TB[torch.arange(len(steps)).repeat_interleave(counts), rows] = tokens
+    lengths_B = (tokens_TB == eos).int().argmax(dim=0)
+    found = zip(tokens_TB.t().tolist(), lengths_B.tolist(), strict=True)
+    return [Hypothesis(tuple(tokens[:length])) for tokens, length in found]

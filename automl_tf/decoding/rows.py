@@ -28,6 +28,9 @@ def largest(values_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
         The numbers and their places, both RK. Where fewer are above minus infinity, places of the
         rest mean nothing.
     """
+    if values_RV.dtype == torch.bfloat16:
+        # The CPU compares these one by one, and numbers of fp32 many at a time.
+        values_RV = values_RV.float()
     num_ids = values_RV.shape[1]
     num_blocks = num_ids // BLOCK
     if num_blocks < count:

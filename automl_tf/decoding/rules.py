@@ -15,11 +15,12 @@ class Hypothesis:
 
     Attributes:
         tokens: Its ids, without begin and end symbol.
-        score: Its log-probability (the end symbol's counted) over its length penalty.
+        score: Its log-probability (the end symbol's counted) over its length penalty; None from
+            greedy search, which needs no probabilities.
     """
 
     tokens: tuple[int, ...]
-    score: float
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,28 +47,34 @@ class Rules:
         """Log-probabilities of the next token, minus infinity for one that may not come, RV.
 
         The model's probabilities are left as they are and not spread anew over the tokens that
-        remain, so that a hypothesis scores what the model gives it.
+        remain, so that a hypothesis scores what the model gives it. The arguments are those of
+        `forbid`.
+        """
+        precision = torch.promote_types(logits_RV.dtype, torch.float32)
+        log_probability_RV = torch.log_softmax(logits_RV, dim=-1, dtype=precision)
+        return self.forbid(log_probability_RV, length, limits_R, shortest_limit)
+
+    def forbid(
+        self, scores_RV: Tensor, length: int, limits_R: Tensor, shortest_limit: int
+    ) -> Tensor:
+        """Sets the scores of tokens that may not come next to minus infinity, in place.
 
         Args:
-            logits_RV: The model's scores.
+            scores_RV: Scores of the next token.
             length: Tokens produced so far.
             limits_R: Most tokens that each row may have; then it has to end.
             shortest_limit: The smallest of them; saves looking at all in every step.
         """
-        precision = torch.promote_types(logits_RV.dtype, torch.float32)
-        log_probability_RV = torch.log_softmax(logits_RV, dim=-1, dtype=precision)
-        log_probability_RV[:, self.bos] = -torch.inf
-        log_probability_RV[:, self.pad] = -torch.inf
-        ending_R = log_probability_RV[:, self.eos].clone()
+        scores_RV[:, self.bos] = -torch.inf
+        scores_RV[:, self.pad] = -torch.inf
+        ending_R = scores_RV[:, self.eos].clone()
         if self.is_length_fixed:
-            log_probability_RV[:, self.eos] = -torch.inf
+            scores_RV[:, self.eos] = -torch.inf
         if length >= shortest_limit:
             must_end_R = limits_R <= length
-            log_probability_RV.masked_fill_(must_end_R[:, None], -torch.inf)
-            log_probability_RV[:, self.eos].copy_(
-                torch.where(must_end_R, ending_R, log_probability_RV[:, self.eos])
-            )
-        return log_probability_RV
+            scores_RV.masked_fill_(must_end_R[:, None], -torch.inf)
+            scores_RV[:, self.eos].copy_(torch.where(must_end_R, ending_R, scores_RV[:, self.eos]))
+        return scores_RV
 
     def penalty(self, lengths: Tensor) -> Tensor:
         """What log-probabilities are divided by (Wu et al. 2016, section 7).

@@ -22,8 +22,9 @@ from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.registry import register_bundle
 from automl_tf.tracking.trial import TrainingRun
 from automl_tf.training.devices import check_devices
-from automl_tf.training.fit import LAST_CHECKPOINT, fit, load_best
+from automl_tf.training.fit import fit
 from automl_tf.training.samples import Samples
+from automl_tf.training.watcher import LAST_CHECKPOINT
 from automl_tf.training.watching import (
     Decision,
     FitResult,
@@ -33,6 +34,7 @@ from automl_tf.training.watching import (
     Progress,
     Validation,
 )
+from automl_tf.training.weights import load_best
 
 DELIVERY_SECONDS = 60
 NUM_EXAMPLES = 4

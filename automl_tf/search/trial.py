@@ -39,8 +39,9 @@ from automl_tf.search.record import (
 from automl_tf.search.story import TrialStory
 from automl_tf.search.strategy import pruning_reason, trial_seed
 from automl_tf.tracking.study import StudyRun
-from automl_tf.training.fit import LAST_CHECKPOINT, fit
+from automl_tf.training.fit import fit
 from automl_tf.training.module import build_model
+from automl_tf.training.watcher import LAST_CHECKPOINT
 from automl_tf.training.watching import (
     CurvePoint,
     Decision,

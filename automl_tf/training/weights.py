@@ -7,6 +7,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+BEST_WEIGHTS = "best.safetensors"
+"""Name of the weights that a training keeps, in its directory."""
+
+
+def load_best(directory: Path) -> dict[str, Tensor]:
+    """The weights that a training in this directory kept."""
+    return load_file(directory / BEST_WEIGHTS)
+
 
 def save_weights(weights: dict[str, Tensor], path: Path) -> None:
     """Writes weights so that a reader sees the old file or the new one."""

@@ -55,8 +55,6 @@ def test_a_beam_of_one_is_greedy_search():
         greedy = greedy_search(model, source_BS, limits_B, rules)
         beam = beam_search(model, source_BS, limits_B, rules, beam_size=1)
         assert [found.tokens for found in beam] == [found.tokens for found in greedy]
-        for found, other in zip(beam, greedy, strict=True):
-            assert found.score == pytest.approx(other.score, rel=1e-4)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.0])

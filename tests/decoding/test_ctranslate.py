@@ -14,9 +14,10 @@ from automl_tf.errors import UserError
 from automl_tf.model.size import VocabSizes
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer
-from automl_tf.training.fit import fit, load_best
+from automl_tf.training.fit import fit
 from automl_tf.training.module import build_model
 from automl_tf.training.watching import Decision
+from automl_tf.training.weights import load_best
 from tests.conftest import small_config
 
 PAD, BOS, EOS = 0, 1, 2
@@ -121,10 +122,9 @@ def test_int8_translates_as_well_as_torch(well_trained, options):
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
-@pytest.mark.parametrize("beam_size", [1, 4])
-def test_scores_are_those_of_torch(trained, beam_size, length_penalty):
+def test_scores_are_those_of_torch(trained, length_penalty):
     model, data = trained
-    options = {**SYMBOLS, "beam_size": beam_size, "length_penalty": length_penalty}
+    options = {**SYMBOLS, "beam_size": 4, "length_penalty": length_penalty}
     sources = data.validation.sources()
     expected = translate.decode(model, sources, **options)
     actual = ctranslate.decode(model, sources, **options, arithmetic="float32")

@@ -19,10 +19,12 @@ from automl_tf.data.batches import make_batch
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.errors import UserError
 from automl_tf.training.devices import check_devices
-from automl_tf.training.fit import BEST_WEIGHTS, LAST_CHECKPOINT, fit, load_best
+from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.team import ALONE, Team
+from automl_tf.training.watcher import LAST_CHECKPOINT
 from automl_tf.training.watching import CurvePoint, Decision, Outcome, Validation
+from automl_tf.training.weights import BEST_WEIGHTS, load_best
 from tests.conftest import small_config
 
 WITHOUT_GPUS = pytest.mark.skipif(torch.cuda.is_available(), reason="takes as many GPUs")
