@@ -54,7 +54,7 @@ class Bundle:
         model = Transformer(
             self.config.model,
             self.vocabulary.sizes,
-            max_length=self.config.data.max_length + 1,
+            max_length=self.config.data.longest_sequence,
             pad_id=PAD,
         )
         model.load_state_dict(dict(self.weights))

@@ -122,6 +122,11 @@ class DataConfig(Settings):
     """Leave out training pairs that repeat, or whose source or target stands in validation or
     test."""
 
+    @property
+    def longest_sequence(self) -> int:
+        """Tokens of the longest sentence that is trained on, its begin or end symbol counted."""
+        return self.max_length + 1
+
 
 class DecodingConfig(Settings):
     """From a model to a translation."""

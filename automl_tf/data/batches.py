@@ -180,7 +180,7 @@ def make_batch(split: EncodedSplit, indices: Indices, rank: int = 0, world_size:
     )
 
 
-def bucketed(batch: Batch, batch_tokens: int) -> Batch:
+def bucketed(batch: Batch, batch_tokens: int, longest: int) -> Batch:
     """A batch filled up to one of a few shapes, by padding and by sentences of nothing else.
 
     For what is prepared once for each shape. Each pair of widths has one number of sentences: what
@@ -189,6 +189,7 @@ def bucketed(batch: Batch, batch_tokens: int) -> Batch:
     Args:
         batch: The batch.
         batch_tokens: Most tokens of the batches that it is one of.
+        longest: Widest side that there may be, special symbols counted.
     """
     count, source_width = batch.source_BS.shape
     target_width = batch.target_in_BT.shape[1]
@@ -198,7 +199,7 @@ def bucketed(batch: Batch, batch_tokens: int) -> Batch:
 
     def filled(side: Tensor) -> Tensor:
         width = side.shape[1]
-        return F.pad(side, (0, _bucket_width(width) - width, 0, room), value=PAD)
+        return F.pad(side, (0, min(_bucket_width(width), longest) - width, 0, room), value=PAD)
 
     return batch.each(filled)
 

@@ -182,7 +182,7 @@ class _Training:
 
     def _size(self) -> int:
         return num_parameters(
-            self.config.model, self.data.vocabulary.sizes, self.config.data.max_length + 1
+            self.config.model, self.data.vocabulary.sizes, self.config.data.longest_sequence
         )
 
     def _observer(self, watching: Watching) -> Observer:

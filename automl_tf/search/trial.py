@@ -183,7 +183,7 @@ class _Run:
 
     def _measure(self, data: PreparedData) -> None:
         size = num_parameters(
-            self._config.model, data.vocabulary.sizes, self._config.data.max_length + 1
+            self._config.model, data.vocabulary.sizes, self._config.data.longest_sequence
         )
         self._trial.set_user_attr(NUM_PARAMETERS, size)
         self._trial.set_user_attr(SEED, self._config.seed)

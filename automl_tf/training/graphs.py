@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from automl_tf.data.batches import Batch
 
@@ -18,11 +18,20 @@ StepWork = Callable[[Batch], Tensor]
 
 @dataclass(frozen=True)
 class _Captured:
-    """A graph with the tensors that it reads and writes."""
+    """A graph with the tensors that it reads and writes.
+
+    Attributes:
+        graph: The kernels.
+        batch: Where they find the batch.
+        loss: Where they leave the loss.
+        tables: Tables of the model that they read. While it translates it may get longer ones, and
+            the memory of these must stay.
+    """
 
     graph: torch.cuda.CUDAGraph
     batch: Batch
     loss: Tensor
+    tables: tuple[Tensor, ...]
 
     def replay(self, batch: Batch) -> Tensor:
         for ours, given in zip(self.batch.sides, batch.sides, strict=True):
@@ -40,10 +49,12 @@ class StepGraphs:
     Args:
         work: What a step does. It may neither wait for the GPU nor depend on anything but tensors
             that stay where they are; the batch's counts are those of another one.
+        model: The model that it trains.
     """
 
-    def __init__(self, work: StepWork) -> None:
+    def __init__(self, work: StepWork, model: nn.Module) -> None:
         self._work = work
+        self._model = model
         self._pool = torch.cuda.graph_pool_handle()
         self._captured: dict[tuple[torch.Size, torch.Size], _Captured | None] = {}
 
@@ -70,4 +81,4 @@ class StepGraphs:
         # One after another, graphs can share the memory of what they compute.
         with torch.cuda.graph(graph, pool=self._pool):
             loss = self._work(copy)
-        return _Captured(graph, copy, loss)
+        return _Captured(graph, copy, loss, tuple(self._model.buffers()))

@@ -3,7 +3,7 @@
 Shapes: B sentences, S source subwords, T target subwords, D width, V subwords of the output.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning as L
@@ -143,8 +143,13 @@ class TranslationModule(L.LightningModule):
             self.team.rank,
             self.team.size,
         )
+        if not self.uses_graphs:
+            return Stream(batches, self.batches_done)
+        longest = self.config.data.longest_sequence
         return Stream(
-            batches, self.batches_done, training.batch_tokens if self.uses_graphs else None
+            batches,
+            self.batches_done,
+            lambda batch: bucketed(batch, training.batch_tokens, longest),
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -200,7 +205,7 @@ class TranslationModule(L.LightningModule):
     def on_train_start(self) -> None:
         """Restores the random state once nothing else draws from it, and sets the step up."""
         if self.uses_graphs:
-            self._graphed_step = StepGraphs(self._forward_and_backward)
+            self._graphed_step = StepGraphs(self._forward_and_backward, self.model)
         rank = self.team.rank
         if rank < len(self._saved_random):
             restore_random_state(self._saved_random[rank], self.device)
@@ -218,25 +223,25 @@ class Stream:
     Args:
         batches: Where they come from.
         batches_done: Batches to begin after.
-        bucket_tokens: Most tokens of a batch if each is to have one of a few shapes.
+        shaped: What is done to each.
     """
 
     def __init__(
-        self, batches: TrainingBatches, batches_done: int, bucket_tokens: int | None = None
+        self,
+        batches: TrainingBatches,
+        batches_done: int,
+        shaped: Callable[[Batch], Batch] = lambda batch: batch,
     ) -> None:
         self._batches = batches
-        self._bucket_tokens = bucket_tokens
+        self._shaped = shaped
         self._batches.load_state_dict({"batches_done": batches_done})
 
     def __iter__(self) -> Iterator[Batch]:
-        if self._bucket_tokens is None:
-            return iter(self._batches)
-        return (bucketed(batch, self._bucket_tokens) for batch in self._batches)
+        return map(self._shaped, self._batches)
 
 
 def build_model(config: TrialConfig, data: PreparedData) -> Transformer:
     """A model with fresh weights for the corpus's vocabulary."""
-    # One position more than the longest sentence has subwords: its end.
     return Transformer(
-        config.model, data.vocabulary.sizes, max_length=config.data.max_length + 1, pad_id=PAD
+        config.model, data.vocabulary.sizes, config.data.longest_sequence, pad_id=PAD
     )

@@ -174,7 +174,9 @@ def test_evaluation_goes_once_through_the_split_in_order_of_length(lists, split)
 
 def test_buckets_pad_into_a_few_shapes(split):
     original = epoch_of(TrainingBatches(split(20_000), 2048, seed=1))
-    filled = [bucketed(batch, 2048) for batch in original]
+    longest = max(side.shape[1] for batch in original for side in batch.sides)
+    filled = [bucketed(batch, 2048, longest) for batch in original]
+    assert max(side.shape[1] for batch in filled for side in batch.sides) == longest
     for batch, full in zip(original, filled, strict=True):
         for side, full_side in zip(batch.sides, full.sides, strict=True):
             rows, width = side.shape

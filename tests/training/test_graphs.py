@@ -50,7 +50,7 @@ def test_a_filled_up_batch_has_the_same_loss_and_gradients(reversal, cache) -> N
     model = build_model(config, data)
     batch = next(TrainingBatches(data.train, 512, seed=1))
     results = []
-    for each in (batch, bucketed(batch, 512)):
+    for each in (batch, bucketed(batch, 512, config.data.longest_sequence)):
         hidden_BTD = model(each.source_BS, each.target_in_BT)
         loss = label_smoothed_cross_entropy(
             hidden_BTD, model.output_weight_VD, each.target_out_BT, 0.1, pad_id=PAD
@@ -60,14 +60,15 @@ def test_a_filled_up_batch_has_the_same_loss_and_gradients(reversal, cache) -> N
     torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("settings", [{}, {"training__accumulate": 2}, {"data__max_length": 9}])
+@pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
 def test_a_step_without_graphs_of_its_own_takes_the_same_course(
-    reversal, cache, tmp_path, monkeypatch, accumulate
+    reversal, cache, tmp_path, monkeypatch, settings, positions
 ) -> None:
-    settings = {"model__dropout": 0.0, "training__accumulate": accumulate}
+    settings = {**settings, "model__dropout": 0.0, "model__positions": positions}
     plain = course(reversal, cache, tmp_path / "plain", **settings)
     monkeypatch.setattr(TranslationModule, "uses_graphs", True)
-    monkeypatch.setattr(module_file, "StepGraphs", lambda work: work)
+    monkeypatch.setattr(module_file, "StepGraphs", lambda work, _model: work)
     whole = course(reversal, cache, tmp_path / "whole", **settings)
     torch.testing.assert_close(whole, plain, rtol=1e-4, atol=1e-5)
 
@@ -77,14 +78,14 @@ def test_a_step_without_graphs_of_its_own_takes_the_same_course(
 def test_graphs_take_the_same_course(reversal, cache, tmp_path, monkeypatch, dropout) -> None:
     made: list[StepGraphs] = []
 
-    def remember(work):
-        made.append(StepGraphs(work))
+    def remember(work, model):
+        made.append(StepGraphs(work, model))
         return made[-1]
 
     settings = {"model__dropout": dropout, "training__batch_tokens": 256}
     monkeypatch.setattr(module_file, "StepGraphs", remember)
     graphs = course(reversal, cache, tmp_path / "graphs", **settings)
     assert made[0].num_graphs > 0
-    monkeypatch.setattr(module_file, "StepGraphs", lambda work: work)
+    monkeypatch.setattr(module_file, "StepGraphs", lambda work, _model: work)
     whole = course(reversal, cache, tmp_path / "whole", **settings)
     torch.testing.assert_close(graphs, whole, rtol=1e-3, atol=1e-4)
