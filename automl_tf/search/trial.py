@@ -122,16 +122,13 @@ def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
         ending = _Run(trial, config, story, bench).to_its_end()
     except UserError as error:
         ending = Ending(TrialState.FAIL, reason=str(error))
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        # Torch has no error of its own for the CPU's memory.
-        ending = Ending(TrialState.FAIL, reason=_failure(error))
-        story.attach("error.txt", traceback.format_exc())
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
     except Exception as error:  # noqa: BLE001 - one trial's failure must not end the study
         ending = Ending(TrialState.FAIL, reason=_failure(error))
         story.attach("error.txt", traceback.format_exc())
+    if ending.state == TrialState.FAIL:
+        # The error, and with it what its frames held, is gone now.
+        gc.collect()
+        torch.cuda.empty_cache()
     trial.set_user_attr(REASON, ending.reason)
     story.end(STATE_NAMES[ending.state], ending.reason)
     trial.set_user_attr(RUN_ID, story.run_id)
@@ -145,6 +142,7 @@ def _amount(cost: float) -> str:
 
 def _failure(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0]
+    # Torch has no error of its own for the CPU's memory.
     is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text
     return f"{'out of memory' if is_memory else type(error).__name__}: {text}"
 
