@@ -1,4 +1,4 @@
-"""The commands ``studies``, ``show``, ``report`` and ``ui``."""
+"""The commands ``studies``, ``show``, ``report``, ``ui`` and ``sync``."""
 
 import json
 import webbrowser
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(show)
     app.command()(report)
     app.command()(ui)
+    app.command()(sync)
 
 
 def studies(storage: Storage = None, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
@@ -102,6 +103,35 @@ def ui(
 
     uri = tracking or default_tracking_uri(home)
     serve(home.absolute(), uri, Address(host, port), name, ready)
+
+
+def sync(name: StudyName, tracking: Tracking = None, home: Home = DEFAULT_HOME) -> None:
+    """Sends MLflow all that it lacks of a study, as after it was away. Doubles nothing.
+
+    Example: `automl-tf sync quickstart --tracking http://127.0.0.1:5000`
+    """
+    from automl_tf.errors import Place, UserError
+    from automl_tf.tracking.delivery import deliver
+    from automl_tf.tracking.home import destination, redacted
+    from automl_tf.tracking.journal import written_keys
+
+    target = destination(home, name, tracking)
+    runs = written_keys(target.outbox)
+    if not runs:
+        raise UserError(
+            f"Nothing was ever logged of a study {name!r} here.",
+            "Look at the name with `automl-tf studies`, or give the --home that its workers had.",
+            Place(path=target.outbox),
+        )
+    outcome = deliver(target)
+    if outcome.problem:
+        raise UserError(
+            f"MLflow at {redacted(target.tracking_uri)} does not take {len(outcome.left)} of "
+            f"{len(runs)} runs: {outcome.problem}.",
+            "Nothing is lost: type this again when it is back, or give another --tracking.",
+            Place(path=target.outbox),
+        )
+    typer.echo(f"{redacted(target.tracking_uri)} has all {len(runs)} runs of {name}")
 
 
 def opened_storage(storage: str | None, home: Path) -> "optuna.storages.RDBStorage":

@@ -13,6 +13,9 @@ from ruamel.yaml import YAML
 from automl_tf.cli.main import main
 from automl_tf.config.settings import TrialConfig
 from automl_tf.config.writing import to_yaml
+from automl_tf.tracking.home import RunKey, destination
+from automl_tf.tracking.journal import Journal
+from automl_tf.tracking.operations import Begin
 from tests.cli.studies import FIXED, write_study
 
 
@@ -177,3 +180,12 @@ def test_storage_and_tracking_that_do_not_exist(told, tmp_path: Path, corpus: di
     message = told("search", study, "--storage", "postgresql://me:secret@127.0.0.1:1/none")
     assert "secret" not in message
     assert "mysql" in told("search", study, "--storage", "mysql://127.0.0.1/none")
+
+
+def test_nothing_to_sync_and_a_server_that_is_away(told, tmp_path: Path) -> None:
+    assert "nobody" in told("sync", "nobody")
+    where = destination(tmp_path / "home", "lonely")
+    Journal(where.outbox, RunKey("study", "lonely")).append(Begin("lonely", {}, {}))
+    message = told("sync", "lonely", "--tracking", "http://me:secret@127.0.0.1:9")
+    assert "1 of 1 runs" in message
+    assert "secret" not in message

@@ -58,6 +58,34 @@ def test_show_and_mlflow_agree(tour: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+def test_another_server_is_brought_up_to_date(tour: dict[str, Any]) -> None:
+    uri = f"sqlite:///{tour['folder'] / 'other.db'}"
+    for _ in range(2):
+        assert "5 runs" in run("sync", "tour", "--tracking", uri, home=tour["home"])
+    mine, other = (
+        mlflow.MlflowClient(place) for place in (default_tracking_uri(tour["home"]), uri)
+    )
+    curves = []
+    for client in (mine, other):
+        experiment = client.get_experiment_by_name("tour")
+        runs = client.search_runs([experiment.experiment_id])
+        assert len(runs) == 5
+        curves.append(
+            {
+                told.data.tags.get("automl_tf.trial"): (
+                    told.info.status,
+                    [
+                        (point.step, point.value)
+                        for point in client.get_metric_history(told.info.run_id, "val_bleu")
+                    ],
+                )
+                for told in runs
+            }
+        )
+    assert curves[0] == curves[1]
+
+
+@pytest.mark.slow
 def test_second_call_goes_on(tour: dict[str, Any]) -> None:
     again = run("search", str(tour["study"]), home=tour["home"])
     assert "starts" not in again
