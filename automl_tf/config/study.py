@@ -74,8 +74,20 @@ class NSGAIISampler(Settings):
     """Trials of one generation."""
 
 
+class AutoSampler(Settings):
+    """A Gaussian process that starts from what is known of Transformers, and from earlier studies.
+
+    Its prior comes from tables and from the literature; a study's own trials overrule it.
+    """
+
+    kind: Literal["auto"]
+    learn_from: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    """Studies of the same storage to learn from; all of them when not given, none if empty."""
+
+
 Sampler = Annotated[
-    RandomSampler
+    AutoSampler
+    | RandomSampler
     | GridSampler
     | TPESampler
     | GPSampler

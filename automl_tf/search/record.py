@@ -18,6 +18,7 @@ from automl_tf.errors import Place, UserError
 
 DEFINITION = "definition"
 TRACKING = "mlflow"
+NUM_PAIRS = "num_pairs"
 
 REASON = "reason"
 VALIDATIONS = "validations"

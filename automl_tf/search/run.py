@@ -13,13 +13,14 @@ import optuna
 import torch
 from optuna.storages import RDBStorage
 
-from automl_tf.config.study import Study
+from automl_tf.config.study import AutoSampler, Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.search.auto.history import check_named
 from automl_tf.search.crew import Crew
 from automl_tf.search.events import Event, Notice, TrialEnded
 from automl_tf.search.opening import open_study, return_lost_trials
-from automl_tf.search.record import Definition
+from automl_tf.search.record import NUM_PAIRS, Definition
 from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.strategy import build_pruner, grid
 from automl_tf.search.telling import StudyStory
@@ -76,6 +77,8 @@ def open_search(study: Study, places: Places) -> Opened:
     if study.config.sampler.kind == "grid":
         grid(study.space)
     storage = open_storage(places.storage, places.home)
+    if isinstance(study.config.sampler, AutoSampler):
+        check_named(storage, study.config.sampler.learn_from)
     cache = places.home / "cache"
     # A corpus that cannot be trained on is told here once, and not by every trial.
     data = prepare(study.trial_config(_some_data_settings(study), study.config.seed), cache)
@@ -83,6 +86,7 @@ def open_search(study: Study, places: Places) -> Opened:
         study.config, study.space, corpus_fingerprint(study.config.corpus, cache)
     )
     opened = open_study(storage, definition)
+    opened.set_user_attr(NUM_PAIRS, len(data.train))
     opened.pruner = build_pruner(
         study.config.pruner,
         first_validation=min(study.values("training.validate_every")),

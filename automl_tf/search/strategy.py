@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.space import Choices, Domain, Space
 from automl_tf.config.study import (
+    AutoSampler,
     CMAESSampler,
     GPSampler,
     GridSampler,
@@ -34,6 +35,7 @@ from automl_tf.config.study import (
     TPESampler,
 )
 from automl_tf.errors import Place, UserError
+from automl_tf.search.auto.sampler import InformedSampler
 
 
 def distribution(domain: Domain) -> BaseDistribution:
@@ -48,7 +50,9 @@ def distribution(domain: Domain) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log=domain.log, step=step)
 
 
-def build_sampler(sampler: Sampler, space: Space, study_seed: int, number: int) -> BaseSampler:
+def build_sampler(  # noqa: C901 - one case a kind
+    sampler: Sampler, space: Space, study_seed: int, number: int
+) -> BaseSampler:
     """The sampler that proposes one trial.
 
     It is built anew for each trial, with a seed of the trial's own: a study that was interrupted,
@@ -62,6 +66,8 @@ def build_sampler(sampler: Sampler, space: Space, study_seed: int, number: int) 
     """
     seed = trial_seed(study_seed, number)
     match sampler:
+        case AutoSampler(learn_from=learn_from):
+            return InformedSampler(_distributions(space), seed, learn_from)
         case RandomSampler():
             return optuna.samplers.RandomSampler(seed=seed)
         case GridSampler():
@@ -78,6 +84,10 @@ def build_sampler(sampler: Sampler, space: Space, study_seed: int, number: int) 
             return _Sobol(space, study_seed)
         case NSGAIISampler(population=population):
             return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
+
+
+def _distributions(space: Space) -> dict[str, BaseDistribution]:
+    return {name: distribution(domain) for name, domain in space.domains.items()}
 
 
 def trial_seed(study_seed: int, number: int) -> int:
@@ -111,7 +121,7 @@ class _Sobol(optuna.samplers.QMCSampler):
     def __init__(self, space: Space, study_seed: int) -> None:
         # Every trial needs the same scrambling.
         super().__init__(scramble=True, seed=study_seed, warn_independent_sampling=False)
-        self._space = {name: distribution(domain) for name, domain in space.domains.items()}
+        self._space = _distributions(space)
 
     def infer_relative_search_space(self, *_args: object) -> dict[str, BaseDistribution]:
         """The whole space, which is static."""

@@ -45,7 +45,7 @@ def test_every_strategy_is_legal_with_its_defaults(union: object) -> None:
     adapter: TypeAdapter = TypeAdapter(union)
     schema = adapter.json_schema()
     kinds = list(schema["discriminator"]["mapping"])
-    assert len(kinds) == 7
+    assert len(kinds) >= 7
     for kind in kinds:
         given = {"kind": kind, "lower": 1.0} if kind == "threshold" else {"kind": kind}
         assert adapter.validate_python(given).kind == kind

@@ -89,6 +89,7 @@ def proposals(
 
 
 SAMPLERS = [
+    (sampler("auto"), 12),
     (sampler("random"), 12),
     (sampler("tpe", startup_trials=4), 12),
     (sampler("gp", startup_trials=3), 5),
@@ -116,7 +117,7 @@ def test_proposals_lie_in_the_space_and_repeat_with_their_seed(chosen: Sampler, 
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.parametrize("kind", ["random", "tpe", "gp", "qmc", "nsgaii"])
+@pytest.mark.parametrize("kind", ["auto", "random", "tpe", "gp", "qmc", "nsgaii"])
 def test_every_sampler_that_a_study_of_two_objectives_may_name_serves_it(kind: str) -> None:
     settings = {"gp": {"startup_trials": 2}, "tpe": {"startup_trials": 2}}.get(kind, {})
     chosen = sampler(kind, **settings)
@@ -128,7 +129,7 @@ def test_every_seed_of_a_study_gives_seeds_that_every_library_takes(study_seed: 
     seeds = [trial_seed(study_seed, number) for number in range(1000)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**32 for seed in seeds)
-    for kind in ("random", "tpe", "gp", "cmaes", "nsgaii"):
+    for kind in ("auto", "random", "tpe", "gp", "cmaes", "nsgaii"):
         build_sampler(sampler(kind), Space(SPACE), study_seed, 999)
 
 

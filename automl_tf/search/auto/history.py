@@ -1,0 +1,184 @@
+"""The trials that the sampler learns from: the study's own and those of earlier studies."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from automl_tf.config.study import default_settings
+from automl_tf.errors import Place, UserError
+from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS
+
+FEWEST_TRIALS = 4
+"""Scored trials from which an earlier study has something to tell."""
+LEAST_SHARED = 0.5
+"""Share of a study's settings that an earlier one must have searched too."""
+MOST_STUDIES = 6
+"""Earlier studies that are read, the latest."""
+MOST_EARLIER_TRIALS = 240
+"""Trials of all earlier studies together, so that asking stays fast."""
+NOISE = 0.1
+"""Variance of what another seed would change, in units of the variance among configurations."""
+GUESS_NOISE = 0.25
+"""The same of the score that a pruned trial would have had."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Configurations of one study with their scores.
+
+    Attributes:
+        configurations: Searched values by dotted path.
+        scores: The first objective of each, turned so that more is better.
+        noise: Variance of the noise of each, in units of the study's variance.
+        fixed: Values of the settings that the study does not search.
+        num_pairs: Sentence pairs of its training corpus, if known.
+    """
+
+    configurations: Sequence[Mapping[str, Any]]
+    scores: Sequence[float]
+    noise: Sequence[float]
+    fixed: Mapping[str, Any]
+    num_pairs: int | None
+
+
+def scored(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Scored:
+    """What the ended trials of a study say of their configurations.
+
+    A pruned trial counts with the score that complete trials reached from where it stood. One that
+    broke a constraint was never trained and counts as the worst. A failed one says nothing.
+
+    Args:
+        study: The study.
+        trials: Its trials.
+    """
+    sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    pruned = [
+        trial
+        for trial in trials
+        if trial.state == TrialState.PRUNED
+        and trial.intermediate_values
+        and not trial.user_attrs.get(INFEASIBLE)
+    ]
+    scores = [sign * trial.values[0] for trial in complete]
+    scores += [sign * _outlook(trial, complete, sign) for trial in pruned]
+    noise = [NOISE] * len(complete) + [GUESS_NOISE] * len(pruned)
+    refused = [trial for trial in trials if trial.user_attrs.get(INFEASIBLE)]
+    if scores:
+        scores += [min(scores)] * len(refused)
+        noise += [NOISE] * len(refused)
+    ended = [*complete, *pruned, *(refused if scores else [])]
+    return Scored(
+        [trial.params for trial in ended], scores, noise, fixed_settings(study), num_pairs(study)
+    )
+
+
+def earlier_studies(
+    study: optuna.Study, names: Sequence[str] | None, *, needs: Sequence[str]
+) -> tuple[Scored, ...]:
+    """The latest earlier studies that searched most of the same settings for BLEU.
+
+    They are read once a process.
+
+    Args:
+        study: The study that is to learn from them.
+        names: The studies to read; all others of the storage if None.
+        needs: The settings that the study searches.
+
+    Raises:
+        UserError: If a named study does not exist.
+    """
+    storage = study._storage  # noqa: SLF001 - the only way from a study to its neighbours
+    return _read(storage, study.study_name, None if names is None else tuple(names), tuple(needs))
+
+
+def check_named(storage: BaseStorage, names: Sequence[str] | None) -> None:
+    """Refuses names of studies that are not in the storage.
+
+    Raises:
+        UserError: With the first name that is missing.
+    """
+    there = optuna.get_all_study_names(storage) if names else []
+    for name in names or ():
+        if name not in there:
+            raise UserError(
+                f"sampler.learn_from names {name}, and there is no such study.",
+                f"There are: {', '.join(sorted(there)) or 'none yet'}.",
+                Place(key="sampler.learn_from"),
+            )
+
+
+def fixed_settings(study: optuna.Study) -> dict[str, Any]:
+    """The settings that a study does not search; none where its definition is not known."""
+    definition = study.user_attrs.get(DEFINITION)
+    return {} if definition is None else {**default_settings(), **definition["fixed"]}
+
+
+def num_pairs(study: optuna.Study) -> int | None:
+    """Sentence pairs of a study's training corpus, if known."""
+    return study.user_attrs.get(NUM_PAIRS)
+
+
+def _outlook(trial: FrozenTrial, complete: Sequence[FrozenTrial], sign: float) -> float:
+    """The score that a pruned trial might have reached, but for the best of the complete ones."""
+    step = max(trial.intermediate_values)
+    so_far: float = trial.intermediate_values[step]
+    rises = [
+        peer.values[0] - peer.intermediate_values[step]
+        for peer in complete
+        if step in peer.intermediate_values
+    ]
+    if not rises:
+        return so_far
+    best: float = max(sign * peer.values[0] for peer in complete)
+    return sign * min(best, sign * (so_far + float(np.median(rises))))
+
+
+@functools.lru_cache(maxsize=8)
+def _read(
+    storage: BaseStorage, own: str, names: tuple[str, ...] | None, needs: tuple[str, ...]
+) -> tuple[Scored, ...]:
+    check_named(storage, names)
+    summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
+    wanted = [
+        summary
+        for summary in summaries
+        if summary.study_name != own
+        and (names is None or summary.study_name in names)
+        and summary.directions[0] == StudyDirection.MAXIMIZE
+    ]
+    wanted.sort(key=lambda summary: (summary.datetime_start is not None, summary.datetime_start))
+    found = []
+    for summary in reversed(wanted):
+        study = optuna.load_study(study_name=summary.study_name, storage=storage)
+        known = scored(study, study.get_trials(deepcopy=False))
+        searched = {name for params in known.configurations for name in params}
+        shared = len(searched & set(needs))
+        if len(known.scores) >= FEWEST_TRIALS and shared >= LEAST_SHARED * len(needs):
+            found.append(known)
+        if len(found) == MOST_STUDIES:
+            break
+    return tuple(_thinned(study, MOST_EARLIER_TRIALS // len(found)) for study in found)
+
+
+def _thinned(study: Scored, most: int) -> Scored:
+    """A study with at most so many trials: every other of a ranking, so that it keeps its shape."""
+    count = len(study.scores)
+    if count <= most:
+        return study
+    ranking = np.argsort(study.scores, kind="stable")[::-1]
+    kept = ranking[np.unique(np.linspace(0, count - 1, most).round().astype(int))]
+    return Scored(
+        [study.configurations[index] for index in kept],
+        [study.scores[index] for index in kept],
+        [study.noise[index] for index in kept],
+        study.fixed,
+        study.num_pairs,
+    )

@@ -1,0 +1,252 @@
+"""Derives the prior of ``sampler: {kind: auto}`` from tables of trained Transformers.
+
+    python benchmarks/derive_prior.py FOLDER            # writes automl_tf/search/auto/prior.yaml
+    python benchmarks/derive_prior.py FOLDER --print
+
+The best value of each setting and the loss around it are fitted by least squares to the BLEU of all
+configurations, in standard deviations within their corpus. What the literature says is where the
+fit starts from and what it is drawn to; Table 3 of Vaswani et al. (2017) is one corpus more. Each
+corpus counts like ``CORPUS_WEIGHT`` independent rows, however long its table: other corpora are
+what the prior is for.
+"""
+
+import argparse
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from automl_tf.search.auto.prior import PRODUCT, TENTHS, USUAL_PAIRS, Well, expected
+from automl_tf.search.auto.process import without_depths
+from hpo_tables import HpoTable, read_tables
+
+PRIOR = Path(__file__).parents[1] / "automl_tf" / "search" / "auto" / "prior.yaml"
+CORPUS_WEIGHT = 15.0
+MISFIT = 0.6
+"""Standard deviations of BLEU that the wells leave unexplained."""
+WORDS_A_SENTENCE = 25
+TIMES_SEEN, CLASSES_SEEN = 100, 0.95
+"""Gowda and May (2020): the largest vocabulary of which 95 % are seen a hundred times."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is believed of a setting before any table is read.
+
+    Attributes:
+        best: Best value for 100,000 pairs.
+        per_tenfold: What ten times the pairs add, in doublings or tenths.
+        below: Loss per squared doubling or tenth below it.
+        above: The same above it.
+        source: Where this comes from.
+        unsure: Standard deviations of the position (in doublings or tenths) and of its growth; the
+            losses are unsure by as much as they are large.
+    """
+
+    best: float
+    per_tenfold: float
+    below: float
+    above: float
+    source: str
+    unsure: tuple[float, float] = (1.0, 0.5)
+
+
+def vocabulary(num_pairs: float) -> float:
+    """The vocabulary of which most classes are seen often enough, under Zipf's law."""
+    often = WORDS_A_SENTENCE * num_pairs / TIMES_SEEN / CLASSES_SEEN
+    size = often
+    for _ in range(100):  # V log V = tokens / (100 * 0.95)
+        size = often / math.log(size)
+    return size
+
+
+def literature() -> dict[str, Belief]:
+    """What the literature says of each setting."""
+    few, many = 24_000.0, 4_000_000.0
+    growth = math.log2(vocabulary(many) / vocabulary(few)) / math.log10(many / few)
+    shapes = "Vaswani et al. 2017, Table 3 (C), for 4.5 M pairs; smaller for less text"
+    depth = "Vaswani et al. 2017, Table 3 (C); van Biljon et al. 2020: low to moderate for less"
+    return {
+        "data.vocab_size": Belief(
+            vocabulary(USUAL_PAIRS), growth, 0.3, 0.3, "Gowda and May 2020; Ding et al. 2019"
+        ),
+        "model.d_model": Belief(512, 0.5, 0.3, 0.3, shapes),
+        "model.d_ff": Belief(1448, 0.5, 0.1, 0.1, shapes),
+        "model.encoder_layers": Belief(4, 0.3, 0.15, 0.15, depth),
+        "model.decoder_layers": Belief(4, 0.3, 0.15, 0.15, depth),
+        "model.num_heads": Belief(8, 0.0, 0.1, 0.1, "Vaswani et al. 2017, Table 3 (A)"),
+        PRODUCT: Belief(0.36, 0.0, 0.3, 1.0, "Vaswani et al. 2017, section 5.3; Yang et al. 2022"),
+        "model.dropout": Belief(
+            0.2, -0.9, 0.2, 0.1, "Araabi and Monz 2020, section 4; Vaswani et al. 2017, Table 3 (D)"
+        ),
+        "training.label_smoothing": Belief(
+            0.2, -0.5, 0.1, 0.1, "Araabi and Monz 2020; Vaswani et al. 2017, Table 3 (D)"
+        ),
+    }
+
+
+BASE = {
+    "data.vocab_size": 37_000,
+    "model.encoder_layers": 6,
+    "model.decoder_layers": 6,
+    "model.d_model": 512,
+    "model.d_ff": 2048,
+    "model.num_heads": 8,
+    "model.dropout": 0.1,
+    "training.label_smoothing": 0.1,
+}
+WMT14_PAIRS = 4_500_000
+TABLE_3: tuple[tuple[dict[str, float], float], ...] = (
+    ({}, 25.8),
+    ({"model.num_heads": 1}, 24.9),
+    ({"model.num_heads": 4}, 25.5),
+    ({"model.num_heads": 16}, 25.8),
+    ({"model.num_heads": 32}, 25.4),
+    ({"model.encoder_layers": 2, "model.decoder_layers": 2}, 23.7),
+    ({"model.encoder_layers": 4, "model.decoder_layers": 4}, 25.3),
+    ({"model.encoder_layers": 8, "model.decoder_layers": 8}, 25.5),
+    ({"model.d_model": 256}, 24.5),
+    ({"model.d_model": 1024}, 26.0),
+    ({"model.d_ff": 1024}, 25.4),
+    ({"model.d_ff": 4096}, 26.2),
+    ({"model.dropout": 0.0}, 24.6),
+    ({"model.dropout": 0.2}, 25.5),
+    ({"training.label_smoothing": 0.0}, 25.3),
+    ({"training.label_smoothing": 0.2}, 25.7),
+)
+"""BLEU on newstest2013 of the rows that vary our settings (Vaswani et al. 2017, Table 3)."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Configurations of one corpus.
+
+    Attributes:
+        settings: Settings by dotted path, one value a configuration.
+        scores: BLEU in standard deviations.
+        num_pairs: Sentence pairs.
+    """
+
+    settings: Mapping[str, NDArray[np.float64]]
+    scores: NDArray[np.float64]
+    num_pairs: int
+
+
+def derive(tables: Iterable[HpoTable]) -> dict[str, Well]:
+    """The wells that fit tables and literature best.
+
+    Args:
+        tables: Tables of Transformers trained from scratch, on corpora of known size.
+    """
+    corpora = [_paper(), *(_corpus(table) for table in tables)]
+    beliefs = literature()
+    centre = np.array([[0.0, b.per_tenfold, b.below, b.above] for b in beliefs.values()])
+    unsure = np.array([[*b.unsure, b.below, b.above] for b in beliefs.values()])
+
+    def wells(figures: NDArray[np.float64]) -> dict[str, Well]:
+        rows = figures.reshape(centre.shape)
+        return {
+            name: _well(name, belief, *row)
+            for (name, belief), row in zip(beliefs.items(), rows, strict=True)
+        }
+
+    def misfits(figures: NDArray[np.float64]) -> NDArray[np.float64]:
+        fitted = wells(figures)
+        parts = [(figures - centre.ravel()) / unsure.ravel()]
+        for corpus in corpora:
+            off = corpus.scores - expected(fitted, corpus.settings, corpus.num_pairs)
+            share = math.sqrt(CORPUS_WEIGHT / len(off)) / MISFIT
+            parts.append((off - off.mean()) * share)
+        return np.concatenate(parts)
+
+    lowest = np.full(centre.shape, -np.inf)
+    lowest[:, 2:] = 0.0
+    fit = least_squares(misfits, centre.ravel(), bounds=(lowest.ravel(), np.inf))
+    return wells(fit.x)
+
+
+def _well(name: str, belief: Belief, *figures: float) -> Well:
+    moved, per_tenfold, below, above = (float(figure) for figure in figures)
+    best = belief.best + moved / 10 if name in TENTHS else belief.best * 2**moved
+    return Well(best, per_tenfold, below, above)
+
+
+def _paper() -> Corpus:
+    rows = [{**BASE, **changes} for changes, _ in TABLE_3]
+    settings = {name: np.array([float(row[name]) for row in rows]) for name in BASE}
+    # The paper's schedule peaks at (d_model * warm-up) ** -0.5.
+    settings["training.learning_rate"] = (settings["model.d_model"] * 4000) ** -0.5
+    return Corpus(settings, _standard(np.array([bleu for _, bleu in TABLE_3])), WMT14_PAIRS)
+
+
+def _corpus(table: HpoTable) -> Corpus:
+    assert table.num_pairs is not None, f"the size of {table.name} is not known"
+    rows = table.configurations()
+    settings = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    return Corpus(settings, _standard(table.bleu), table.num_pairs)
+
+
+def _standard(bleu: NDArray[np.float64]) -> NDArray[np.float64]:
+    raised = without_depths(bleu)
+    standard: NDArray[np.float64] = (raised - raised.mean()) / raised.std()
+    return standard
+
+
+def usable(tables: Mapping[str, HpoTable]) -> dict[str, HpoTable]:
+    """The tables of Transformers trained from scratch."""
+    return {
+        name: table
+        for name, table in tables.items()
+        if table.num_pairs is not None and "embed" in table.rows[0]
+    }
+
+
+def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
+    """The file of a prior."""
+    head = f"""\
+# Where BLEU is best, and what is lost around it: the prior of sampler {{kind: auto}}.
+# Derived by benchmarks/derive_prior.py from {", ".join(names)} (Zhang and Duh 2020)
+# and from the literature that is named below.
+#   best          for a training corpus of {USUAL_PAIRS:,} sentence pairs
+#   per_tenfold   what ten times the pairs add to it, in doublings (of dropout and label
+#                 smoothing: in tenths)
+#   loss_below    standard deviations of BLEU, among configurations of a corpus, that one squared
+#   loss_above    doubling (tenth) costs near the best value; far from it, twice that a doubling
+"""
+    beliefs = literature()
+    lines = [head]
+    for name, well in wells.items():
+        lines.append(f"# {beliefs[name].source}")
+        figures: dict[str, Any] = {
+            "best": float(f"{well.best:.3g}"),
+            "per_tenfold": round(well.per_tenfold, 2),
+            "loss_below": round(well.loss_below, 2),
+            "loss_above": round(well.loss_above, 2),
+        }
+        body = ", ".join(f"{key}: {value:g}" for key, value in figures.items())
+        lines.append(f"{name}: {{{body}}}")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Writes or prints the prior."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where PAIR.csv files lie")
+    parser.add_argument("--print", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    tables = usable(read_tables(options.folder, {}))
+    text = to_yaml(derive(tables.values()), tables)
+    if options.print:
+        print(text)
+    else:
+        PRIOR.write_text(text)
+        print(f"Written: {PRIOR}")
+
+
+if __name__ == "__main__":
+    main()

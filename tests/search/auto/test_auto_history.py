@@ -1,0 +1,131 @@
+"""What trials of this and of earlier studies are taken for."""
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from automl_tf.errors import UserError
+from automl_tf.search.auto.history import (
+    FEWEST_TRIALS,
+    GUESS_NOISE,
+    MOST_EARLIER_TRIALS,
+    NOISE,
+    check_named,
+    earlier_studies,
+    scored,
+)
+from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS
+from tests.search.making import definition
+
+SPACE: dict[str, BaseDistribution] = {
+    "model.encoder_layers": IntDistribution(1, 6),
+    "model.dropout": FloatDistribution(0.0, 0.5),
+}
+
+
+def made(
+    bleu: float | None = None,
+    state: TrialState = TrialState.COMPLETE,
+    curve: dict[int, float] | None = None,
+    **attributes: object,
+) -> FrozenTrial:
+    return create_trial(
+        state=state,
+        value=bleu,
+        params={"model.encoder_layers": 2, "model.dropout": 0.1},
+        distributions=SPACE,
+        intermediate_values=curve or {},
+        user_attrs=attributes,
+    )
+
+
+def study_of(
+    trials: list[FrozenTrial],
+    name: str = "made",
+    storage: optuna.storages.BaseStorage | None = None,
+    direction: str = "maximize",
+) -> optuna.Study:
+    study = optuna.create_study(direction=direction, study_name=name, storage=storage)
+    study.add_trials(trials)
+    return study
+
+
+def scores(trials: list[FrozenTrial], direction: str = "maximize") -> list[float]:
+    study = study_of(trials, direction=direction)
+    return list(scored(study, study.trials).scores)
+
+
+def test_complete_trials_count_with_their_score_and_failed_ones_do_not() -> None:
+    trials = [made(20.0), made(22.0), made(state=TrialState.FAIL), made(state=TrialState.RUNNING)]
+    assert scores(trials) == [20.0, 22.0]
+    assert scores(trials, "minimize") == [-20.0, -22.0]
+
+
+def test_a_pruned_trial_counts_with_what_it_might_have_reached() -> None:
+    complete = [made(20.0, curve={100: 10.0}), made(24.0, curve={100: 16.0})]
+    low = made(state=TrialState.PRUNED, curve={100: 5.0})
+    high = made(state=TrialState.PRUNED, curve={100: 23.0})
+    assert scores([*complete, low, high]) == [20.0, 24.0, 14.0, 24.0]
+    elsewhere = made(state=TrialState.PRUNED, curve={50: 5.0})
+    assert scores([*complete, elsewhere]) == [20.0, 24.0, 5.0]
+    study = study_of([*complete, low])
+    assert list(scored(study, study.trials).noise) == [NOISE, NOISE, GUESS_NOISE]
+
+
+def test_a_trial_that_broke_a_constraint_counts_as_the_worst() -> None:
+    refused = made(state=TrialState.PRUNED, **{INFEASIBLE: True})
+    assert scores([made(20.0), made(18.0), refused]) == [20.0, 18.0, 18.0]
+    assert scores([refused]) == []
+
+
+def rising(count: int, level: float = 20.0) -> list[FrozenTrial]:
+    return [made(level + index) for index in range(count)]
+
+
+def test_earlier_studies_are_those_of_the_storage_that_searched_the_same_for_bleu() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    study = study_of(rising(8), "own", storage)
+    study_of(rising(9), "good", storage).set_user_attr(NUM_PAIRS, 5000)
+    study_of(rising(FEWEST_TRIALS - 1), "short", storage)
+    study_of(rising(9), "falling", storage, direction="minimize")
+    [found] = earlier_studies(study, None, needs=["model.dropout"])
+    assert (len(found.scores), found.num_pairs) == (9, 5000)
+    assert earlier_studies(study, None, needs=["model.d_ff"]) == ()
+    assert earlier_studies(study, [], needs=["model.dropout"]) == ()
+
+
+def test_named_studies_are_read_alone_and_must_exist() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    study = study_of([], "own", storage)
+    study_of(rising(5), "first", storage)
+    study_of(rising(6), "second", storage)
+    [found] = earlier_studies(study, ["first"], needs=["model.dropout"])
+    assert len(found.scores) == 5
+    check_named(storage, ["first", "second"])
+    check_named(storage, None)
+    with pytest.raises(UserError, match="names third, and there is no such study"):
+        check_named(storage, ["first", "third"])
+
+
+def test_long_studies_are_thinned_from_the_best_to_the_worst() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    study = study_of([], "own", storage)
+    for name in ("first", "second"):
+        study_of(rising(MOST_EARLIER_TRIALS), name, storage)
+    for found in earlier_studies(study, None, needs=["model.dropout"]):
+        assert len(found.scores) == MOST_EARLIER_TRIALS / 2
+        assert max(found.scores) == 20.0 + MOST_EARLIER_TRIALS - 1
+        assert min(found.scores) == 20.0
+        assert np.isclose(np.median(found.scores), 20 + MOST_EARLIER_TRIALS / 2, atol=2)
+
+
+def test_what_a_study_fixes_is_known_from_its_definition() -> None:
+    study = study_of(rising(2))
+    assert scored(study, study.trials).fixed == {}
+    told = definition(fixed={"model.d_ff": 512}).to_json()
+    study.set_user_attr(DEFINITION, told)
+    fixed = scored(study, study.trials).fixed
+    assert fixed["model.d_ff"] == 512
+    assert "training.learning_rate" in fixed

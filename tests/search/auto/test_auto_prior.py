@@ -1,0 +1,78 @@
+"""The shipped prior and what it expects."""
+
+import numpy as np
+import pytest
+
+from automl_tf.config.settings import setting_types
+from automl_tf.search.auto.prior import PRODUCT, TENTHS, USUAL_PAIRS, expected, shipped_prior
+
+PRIOR = shipped_prior()
+SIZES = (5_000, USUAL_PAIRS, 5_000_000)
+
+
+def test_the_shipped_prior_names_settings_and_gives_losses() -> None:
+    for name, well in PRIOR.items():
+        for part in name.split(" * "):
+            assert part in setting_types()
+        assert well.best > 0
+        assert min(well.loss_below, well.loss_above) >= 0
+        assert max(well.loss_below, well.loss_above) > 0
+
+
+@pytest.mark.parametrize("name", [name for name in PRIOR if name != PRODUCT])
+@pytest.mark.parametrize("pairs", SIZES)
+def test_nothing_beats_the_best_value_and_worse_is_worse(name: str, pairs: int) -> None:
+    well = PRIOR[name]
+    steps = np.arange(-3, 4) / (10 if name in TENTHS else 1)
+    growth = well.per_tenfold * np.log10(pairs / USUAL_PAIRS)
+    if name in TENTHS:
+        values = well.best + growth / 10 + steps
+    else:
+        values = well.best * 2.0 ** (growth + steps)
+    score = expected(PRIOR, {name: values}, pairs)
+    assert np.isclose(score[3], 0)
+    assert (np.diff(score[:4]) >= 0).all()
+    assert (np.diff(score[3:]) <= 0).all()
+
+
+def test_more_text_asks_for_larger_models_and_vocabularies() -> None:
+    for name in ("data.vocab_size", "model.d_model", "model.encoder_layers"):
+        values = np.geomspace(PRIOR[name].best / 32, PRIOR[name].best * 32, 201)
+        best = [values[expected(PRIOR, {name: values}, pairs).argmax()] for pairs in SIZES]
+        assert best == sorted(best)
+        assert best[0] < best[-1]
+
+
+def test_wider_models_want_lower_learning_rates() -> None:
+    rates = np.geomspace(1e-5, 1e-1, 401)
+    best = []
+    for width in (64.0, 512.0):
+        settings = {
+            "model.d_model": np.full(401, width),
+            "training.learning_rate": rates,
+        }
+        best.append(rates[expected(PRIOR, settings, None).argmax()])
+    assert np.isclose(best[0] / best[1], 8, rtol=0.1)
+
+
+def test_few_passes_over_the_text_ask_for_less_dropout() -> None:
+    values = np.linspace(0, 0.5, 101)
+    best = []
+    for steps in (100.0, 1_000.0, 100_000.0):
+        settings = {
+            "model.dropout": values,
+            "training.max_steps": np.full(101, steps),
+            "training.batch_tokens": np.full(101, 2000.0),
+        }
+        best.append(values[expected(PRIOR, settings, USUAL_PAIRS).argmax()])
+    assert best == sorted(best)
+    assert best[0] < 0.05
+    assert np.isclose(best[-1], PRIOR["model.dropout"].best, atol=0.01)
+
+
+def test_an_unknown_size_is_the_usual_one_and_other_settings_count_nothing() -> None:
+    settings = {"model.d_model": np.array([64.0, 128.0]), "model.norm": np.array(["pre", "post"])}
+    score = expected(PRIOR, settings, None)
+    assert (score == expected(PRIOR, settings, USUAL_PAIRS)).all()
+    del settings["model.norm"]
+    assert (score == expected(PRIOR, settings, None)).all()
