@@ -18,6 +18,13 @@ class _Corpus(Settings):
     """Language code of the source, as in ``en``."""
     target_lang: Language
     """Language code of the target, as in ``de``."""
+    kind: str
+    """Where the text comes from."""
+
+    @property
+    def title(self) -> str:
+        """What a person calls it: its kind and its languages."""
+        return f"{self.kind} {self.source_lang}-{self.target_lang}"
 
 
 class SyntheticCorpus(_Corpus):

@@ -65,6 +65,11 @@ class PreparedData:
         """What a model has to know of the vocabulary."""
         return self.vocabulary.sizes
 
+    @property
+    def num_pairs(self) -> dict[str, int]:
+        """Sentence pairs of each split that a training reads."""
+        return {"train": len(self.train), "validation": len(self.validation)}
+
     def load_test(self) -> EvaluationSplit | None:
         """The whole test split, if the corpus has one."""
         path = self.folder / _TEST

@@ -179,6 +179,9 @@ class _Training:
         self.run.log_text(to_yaml(self.config), "config.yaml")
         self.run.log_metrics(0, {"num_parameters": float(self._size())})
         self.run.set_tags({"corpus": self.data.fingerprint, "filters": str(self.data.report)})
+        corpus = self.config.corpus
+        source = corpus.model_dump(mode="json")
+        self.run.log_corpus(corpus.title, self.data.fingerprint, source, self.data.num_pairs)
 
     def _size(self) -> int:
         return num_parameters(

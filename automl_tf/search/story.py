@@ -56,6 +56,9 @@ class TrialStory:
         self._run.log_text(to_yaml(self._config), "config.yaml")
         self._run.log_metrics(0, {NUM_PARAMETERS: float(num_parameters)})
         self._run.set_tags({"corpus": data.fingerprint, "filters": str(data.report)})
+        corpus = self._config.corpus
+        source = corpus.model_dump(mode="json")
+        self._run.log_corpus(corpus.title, data.fingerprint, source, data.num_pairs)
 
     def validated(self, validation: Validation) -> list[dict[str, Any]]:
         """The training curve so far, the scores and some translations, which it returns."""

@@ -13,6 +13,7 @@ METRICS_PER_CALL = 1000
 PAIRS_PER_CALL = 100
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
+LONGEST_DIGEST = 36
 
 Point = tuple[str, float, int, int]
 """Name, value, step and time (milliseconds since 1970) of a metric."""
@@ -56,6 +57,35 @@ def set_experiment_tag(client: mlflow.MlflowClient, run_id: str, key: str, text:
     """Sets a tag of the experiment that a run belongs to, cut to the length that MLflow takes."""
     experiment_id = client.get_run(run_id).info.experiment_id
     client.set_experiment_tag(experiment_id, key, _cut(text, LONGEST_TAG))
+
+
+def log_dataset(
+    client: mlflow.MlflowClient,
+    run_id: str,
+    name: str,
+    fingerprint: str,
+    source: Mapping[str, Any],
+    sizes: Mapping[str, int],
+) -> None:
+    """Logs a corpus as a dataset that the run was trained on; its digest is cut to MLflow's length.
+
+    Args:
+        client: The client.
+        run_id: The run.
+        name: What a person calls the corpus.
+        fingerprint: Hash of its text.
+        source: Where it comes from.
+        sizes: Sentence pairs of each split.
+    """
+    dataset = mlflow.entities.Dataset(
+        name=name,
+        digest=fingerprint[:LONGEST_DIGEST],
+        source_type=str(source.get("kind", "")),
+        source=json.dumps(source),
+        profile=json.dumps(sizes),
+    )
+    tags = [mlflow.entities.InputTag("mlflow.data.context", "training")]
+    client.log_inputs(run_id, [mlflow.entities.DatasetInput(dataset, tags)])
 
 
 def log_rows(

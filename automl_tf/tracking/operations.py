@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from automl_tf.tracking import calls
 from automl_tf.tracking.client import mlflow
@@ -155,6 +156,20 @@ class Samples(Operation):
 
 
 @dataclass(frozen=True)
+class Corpus(Operation):
+    """The text that the run is trained on: MLflow's dataset."""
+
+    name: str
+    fingerprint: str
+    source: Mapping[str, Any]
+    sizes: Mapping[str, int]
+
+    def send(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        """Logs it as an input; the same one again changes nothing."""
+        calls.log_dataset(client, run_id, self.name, self.fingerprint, self.source, self.sizes)
+
+
+@dataclass(frozen=True)
 class End(Operation):
     """The run ends, or pauses."""
 
@@ -173,7 +188,7 @@ class End(Operation):
 
 _KINDS: dict[str, type[Operation]] = {
     kind.__name__: kind
-    for kind in (Begin, Metrics, Tags, ExperimentNote, Rename, Text, File, Samples, End)
+    for kind in (Begin, Metrics, Tags, ExperimentNote, Rename, Text, File, Samples, Corpus, End)
 }
 
 

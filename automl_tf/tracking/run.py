@@ -9,6 +9,7 @@ from automl_tf.tracking.home import Destination, RunKey
 from automl_tf.tracking.operations import (
     NOTE_TAG,
     Begin,
+    Corpus,
     End,
     File,
     Metrics,
@@ -80,6 +81,19 @@ class Run:
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags, in place of older ones of these names."""
         self._courier.post(self._key, Tags(dict(tags)))
+
+    def log_corpus(
+        self, name: str, fingerprint: str, source: Mapping[str, Any], sizes: Mapping[str, int]
+    ) -> None:
+        """Names the text that the run is trained on: a dataset on its page.
+
+        Args:
+            name: What a person calls the corpus.
+            fingerprint: Hash of its text.
+            source: Where it comes from, in JSON's types.
+            sizes: Sentence pairs of each split.
+        """
+        self._courier.post(self._key, Corpus(name, fingerprint, dict(source), dict(sizes)))
 
     def describe(self, text: str) -> None:
         """Sets the description that the run's page shows, in Markdown."""

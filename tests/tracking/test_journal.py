@@ -7,6 +7,7 @@ from automl_tf.tracking.home import RunKey
 from automl_tf.tracking.journal import Journal, written_keys
 from automl_tf.tracking.operations import (
     Begin,
+    Corpus,
     End,
     ExperimentNote,
     File,
@@ -30,6 +31,7 @@ OPERATIONS = [
     Text("two\nlines", "a.txt"),
     File("/x/y.png", "plots"),
     Samples(10, [{"source": "東京", "bleu": 1.5}]),
+    Corpus("files en-de", "ab12", {"kind": "files"}, {"train": 29_000}),
     End(RunState.PRUNED, "below the median"),
 ]
 

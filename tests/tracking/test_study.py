@@ -20,6 +20,7 @@ from automl_tf.tracking.trial import TrainingRun
 LONG = 60.0
 """Seconds; nothing waits that long unless something is wrong."""
 
+FINGERPRINT = "0123456789abcdef" * 4
 PARAMS = {"model.d_model": 128, "model.dropout": 0.1, "model.tie_embeddings": True}
 ROWS = [{"source": "a b", "reference": "A B", "hypothesis": "A C", "bleu": 50.0}]
 
@@ -55,6 +56,10 @@ def test_a_study_is_told_in_full(local: Destination, tmp_path: Path) -> None:
     trial.log_samples(2, ROWS)
     trial.log_samples(4, ROWS + ROWS)
     trial.log_text("seed: 1\n", "config.yaml")
+    for _ in range(2):
+        trial.log_corpus(
+            "files en-de", "0123456789abcdef" * 4, {"kind": "files"}, {"train": 29_000}
+        )
     trial.rename("trial 7 · 10.0")
     trial.finish(RunState.COMPLETE)
     study.progress(7, {"best/bleu": 10.0})
@@ -95,6 +100,10 @@ def test_a_study_is_told_in_full(local: Destination, tmp_path: Path) -> None:
     assert {"path": "samples.json", "type": "table"} in json.loads(
         child.data.tags["mlflow.loggedArtifacts"]
     )
+    (told,) = child.inputs.dataset_inputs
+    assert told.dataset.name == "files en-de"
+    assert FINGERPRINT.startswith(told.dataset.digest)
+    assert json.loads(told.dataset.profile) == {"train": 29_000}
     assert delivered_run_ids(local) == {
         RunKey("study", "toy"): study.run_id,
         RunKey("trial", "7"): trial.run_id,
