@@ -1,12 +1,15 @@
 """What many tests need: a small corpus, prepared, and configurations that train in seconds."""
 
 import random
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
+from benchmarks.servers import PostgreSQL, find_programs
 
 WORDS = ["eins", "zwei", "drei", "vier", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 
@@ -83,3 +86,22 @@ def config(reversal: dict) -> TrialConfig:
 def data(config: TrialConfig, cache: Path) -> PreparedData:
     """The reversal corpus, prepared."""
     return prepare(config, cache)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """A PostgreSQL that belongs to the tests."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL is installed: neither pg_ctl nor /usr/lib/postgresql/*/bin")
+    pytest.importorskip("psycopg", reason="automl-tf[postgresql] is not installed")
+    with PostgreSQL.running(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql(postgresql_server: PostgreSQL) -> str:
+    """The URL of an empty database on the tests' server."""
+    database = f"test_{secrets.token_hex(4)}"
+    postgresql_server.create(database)
+    return postgresql_server.url(database)

@@ -1,13 +1,15 @@
 """Where Optuna keeps a study: SQLite in the home directory, or PostgreSQL.
 
 Several processes work on one study. Two things keep them from stepping on each other: every
-SQLite transaction takes its write lock at once, and a trial is claimed under one lock a study.
+SQLite transaction takes its write lock at once, and a trial is claimed in one transaction under one
+lock a study, so that a worker that dies or loses its database meanwhile has claimed nothing.
 """
 
 import contextlib
 import re
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -15,14 +17,37 @@ from urllib.parse import quote, quote_plus
 import optuna
 import sqlalchemy
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 
 from automl_tf.errors import Place, UserError
+from automl_tf.search.patience import PatientStorage, patiently, transaction
 
 HEARTBEAT_SECONDS = 30
 GRACE_SECONDS = 300
 LOCK_WAIT_SECONDS = 120
+CLAIM_SECONDS = 120
+"""Longest pause within a claim: a worker that is frozen or cut off must not hold the lock."""
+
+START_SECONDS = 60
+"""Longest wait for a server that is starting."""
+
+# Each worker keeps one connection, so that many fit into a server; more live for a moment.
+_POOL = {"pool_size": 1, "max_overflow": 4}
+# A server whose machine is gone says nothing: libpq finds out within a minute.
+_LIBPQ = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+# What a server says that is there, but starts or ends; a refusal has no SQLSTATE in psycopg.
+_PASSING = re.compile(
+    "database system is (starting up|shutting down|in recovery|not yet)"
+    "|terminating connection|server closed the connection|connection is (lost|closed)"
+)
 
 
 def default_url(home: Path) -> str:
@@ -50,20 +75,16 @@ def open_storage(url: str, home: Path) -> RDBStorage:
     try:
         # Creating the tables is not safe for two processes at once.
         with FileLock(home / "studies.lock", timeout=LOCK_WAIT_SECONDS):
-            storage = RDBStorage(
-                parsed.render_as_string(hide_password=False),
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-                engine_kwargs={"pool_pre_ping": True},
-            )
+            storage = _connected(parsed)
     except ModuleNotFoundError as error:
         raise UserError(
             f"{redacted(url)} needs the package {error.name}.",
             "Install automl-tf[postgresql].",
             Place(key="--storage"),
         ) from None
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, OSError) as error:
-        reason = _without_password(str(error).strip().split("\n")[0], parsed)
+    except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError, RuntimeError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        reason = _without_password(str(cause).strip().split("\n")[0], parsed)
         raise UserError(
             f"The study database {redacted(url)} cannot be opened: {reason}.",
             "Check the URL, that the server runs, and the password in PGPASSWORD or ~/.pgpass.",
@@ -85,21 +106,81 @@ def redacted(url: str) -> str:
 
 @contextlib.contextmanager
 def claiming(storage: RDBStorage, study_name: str) -> Iterator[None]:
-    """Holds the right to add trials to a study, among all its workers on all machines."""
-    if storage.engine.dialect.name == "sqlite":
-        # Beside the database: its workers may have different homes.
-        lock = f"{storage.engine.url.database}.{study_name}.lock"
-        with FileLock(lock, timeout=LOCK_WAIT_SECONDS):
-            yield
-        return
-    key = sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))")
-    unlock = sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))")
-    with storage.engine.connect() as connection:
-        connection.execute(key, {"name": f"automl_tf:{study_name}"})
+    """Holds the right to add trials to a study, among all its workers on all machines.
+
+    What this thread does with the storage meanwhile is one transaction: all of it holds when the
+    context ends, or none of it if it ends by an error, by the end of the process, or by that of
+    the database.
+    """
+    with contextlib.ExitStack() as stack:
+        connection = patiently(lambda: _locked(storage, study_name, stack))
+        stack.enter_context(transaction(storage, connection))
+        yield
+
+
+def _locked(
+    storage: RDBStorage, study_name: str, stack: contextlib.ExitStack
+) -> sqlalchemy.Connection:
+    """A connection in a transaction that holds the study's lock until it ends."""
+    with contextlib.ExitStack() as attempt:
+        if storage.engine.dialect.name == "sqlite":
+            # Beside the database: its workers may have different homes.
+            lock = f"{storage.engine.url.database}.{study_name}.lock"
+            attempt.enter_context(FileLock(lock, timeout=LOCK_WAIT_SECONDS))
+            connection = attempt.enter_context(storage.engine.begin())
+        else:
+            connection = attempt.enter_context(storage.engine.begin())
+            _lock(connection, f"automl_tf:{study_name}")
+        stack.push(attempt.pop_all())
+    return connection
+
+
+def _connected(url: URL) -> PatientStorage:
+    """The storage; a server that says that it is starting or ending is waited for."""
+    kwargs: dict[str, Any] = {"pool_pre_ping": True}
+    if url.get_backend_name() == "postgresql":
+        options = {name: value for name, value in _LIBPQ.items() if name not in url.query}
+        kwargs.update(_POOL, connect_args=options)
+    for is_last in [False] * START_SECONDS + [True]:
         try:
+            with _creating(url, kwargs):
+                return PatientStorage(
+                    url.render_as_string(hide_password=False),
+                    heartbeat_interval=HEARTBEAT_SECONDS,
+                    grace_period=GRACE_SECONDS,
+                    engine_kwargs=kwargs,
+                )
+        except (StorageInternalError, sqlalchemy.exc.OperationalError) as error:
+            # Optuna's own error says nothing but that there was another.
+            if is_last or not _PASSING.search(f"{error} {error.__cause__}"):
+                raise
+        time.sleep(1)
+    raise AssertionError("the last attempt returns or raises")
+
+
+@contextlib.contextmanager
+def _creating(url: URL, kwargs: Mapping[str, Any]) -> Iterator[None]:
+    """Holds the right to create a server's tables; homes of other machines have other locks."""
+    if url.get_backend_name() == "sqlite":
+        yield
+        return
+    engine = sqlalchemy.create_engine(url, **kwargs)
+    try:
+        with engine.begin() as connection:
+            _lock(connection, "automl_tf")
             yield
-        finally:
-            connection.execute(unlock, {"name": f"automl_tf:{study_name}"})
+    finally:
+        engine.dispose()
+
+
+def _lock(connection: sqlalchemy.Connection, name: str) -> None:
+    """Waits for a lock that PostgreSQL gives to one transaction at a time."""
+    for command in (
+        f"SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_SECONDS}s'",
+        "SELECT pg_advisory_xact_lock(hashtext(:name))",
+    ):
+        values = {"name": name} if ":name" in command else {}
+        connection.execute(sqlalchemy.text(command), values)
 
 
 def _parsed(url: str) -> URL:

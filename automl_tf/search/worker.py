@@ -1,15 +1,19 @@
 """A worker: claims one trial after another until the study's budget is spent."""
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Iterator
 
 import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.search.events import Notice, TrialEnded
 from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
+from automl_tf.search.patience import is_away
 from automl_tf.search.record import INFEASIBLE, SECONDS, WORKER, validations
 from automl_tf.search.storage import HEARTBEAT_SECONDS, claiming
 from automl_tf.search.strategy import build_sampler, distribution, grid
@@ -25,12 +29,26 @@ def work(bench: Bench) -> None:
         bench: The study and what its trials need.
     """
     while not bench.should_pause():
-        trial = claim(bench)
+        try:
+            trial = claim(bench)
+        except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+            if not is_away(error):
+                raise
+            bench = _anew(bench)
+            continue
         if trial is None:
             return
         with _heartbeat(bench.storage, trial):
             ending = run_trial(trial, bench)
             _tell(bench, trial, ending)
+
+
+def _anew(bench: Bench) -> Bench:
+    """The bench after a claim was undone: Optuna's cache holds what is in the storage no more."""
+    study = optuna.load_study(
+        study_name=bench.config.name, storage=bench.storage, pruner=bench.study.pruner
+    )
+    return dataclasses.replace(bench, study=study)
 
 
 def claim(bench: Bench) -> optuna.Trial | None:

@@ -99,6 +99,10 @@ def _trainer(config: TrialConfig, directory: Path, team: Team, watcher: Watcher)
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    # A signal is heard by whoever answers `should_pause`: Lightning would end the process instead,
+    # before the trial is told to wait.
+    connector = trainer._signal_connector  # noqa: SLF001
+    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     if team.size > 1:
         # Before each step it waits for the GPU to agree on a signal that no member hears.
         loop = trainer.fit_loop.epoch_loop

@@ -61,7 +61,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, reversal: dict) -> dic
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("disturbance", ["interrupt", "kill worker", "kill all"])
+@pytest.mark.parametrize("disturbance", ["interrupt", "terminate worker", "kill worker", "kill all"])
 def test_disturbed_search_ends_like_an_undisturbed_one(
     undisturbed: dict[str, Any], tmp_path: Path, disturbance: str
 ) -> None:
@@ -73,8 +73,11 @@ def test_disturbed_search_ends_like_an_undisturbed_one(
         rest = process.stdout.read()
         assert process.wait(timeout=60) == 130
         assert "Interrupted; everything is saved" in rest
-        states = [trial["state"] for trial in curves(tmp_path)]
-        assert states == ["waiting"]
+        assert [trial["state"] for trial in curves(tmp_path)] == ["waiting"]
+    elif disturbance == "terminate worker":
+        subprocess.run(["pkill", "-TERM", "-P", str(process.pid)], check=True)
+        process.communicate(timeout=120)
+        assert [trial["state"] for trial in curves(tmp_path)] == ["waiting"]
     else:
         subprocess.run(["pkill", "-KILL", "-P", str(process.pid)], check=True)
         if disturbance == "kill all":
