@@ -23,7 +23,7 @@ from automl_tf.search.storage import default_url
 from automl_tf.tracking.courier import Courier
 from automl_tf.tracking.delivery import Delivery
 from automl_tf.tracking.home import default_tracking_uri
-from automl_tf.training import fit as training
+from automl_tf.training import watcher
 from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.optimizer import MasterAdamW
@@ -75,7 +75,7 @@ def libraries(study: Path, shape: Shape, folder: Path, validations: int) -> Resu
     ledger.watch("MLflow", Courier, "post")
     ledger.watch("MLflow", Delivery, "send_all")
     ledger.watch("checkpoints", Trainer, "save_checkpoint")
-    ledger.watch("checkpoints", training, "save_weights")
+    ledger.watch("checkpoints", watcher, "save_weights")
     cut = cut_corpus(study, folder, train=1.0, validation=FEW_VALIDATION_PAIRS)
     max_steps = validations * STEPS_A_VALIDATION
     _search(study, cut, shape, folder, max_steps, STEPS_A_VALIDATION)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def publish(
         console.print(rich)
     RESULTS.mkdir(exist_ok=True)
     content = {
-        "command": " ".join(["python", f"benchmarks/{name}.py", *sys.argv[1:]]),
+        "command": " ".join(["python", f"benchmarks/{name}.py", *map(_shown, sys.argv[1:])]),
         "machine": measuring.machine(),
         "tables": [dataclasses.asdict(table) for table in tables],
         "measured": measured,
@@ -68,6 +69,11 @@ def publish(
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     plot.savefig(RESULTS / f"{name}.png", dpi=DOTS_AN_INCH)
     console.print(f"Written: {RESULTS / name}.json and .png")
+
+
+def _shown(word: str) -> str:
+    """A word of the command line; where a file lies is nobody else's concern."""
+    return Path(word).name if Path(word).is_absolute() else shlex.quote(word)
 
 
 def new_plot(num_panels: int = 1) -> tuple["Figure", list["Axes"]]:

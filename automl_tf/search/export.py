@@ -16,7 +16,9 @@ from automl_tf.search.record import (
     BEST_STEP,
     NUM_PARAMETERS,
     SEED,
+    SMALLER_BATCHES,
     read_definition,
+    settings_of,
     validations,
 )
 from automl_tf.search.strategy import trial_seed
@@ -39,7 +41,7 @@ def export(study: optuna.Study, rule: str = "best", number: int | None = None) -
     trial = pick(study, rule, number)
     definition = read_definition(study)
     seed = trial.user_attrs.get(SEED, trial_seed(definition.config.seed, trial.number))
-    config = definition.study.full_config(trial.params, seed)
+    config = definition.study.full_config(settings_of(trial), seed)
     return to_yaml(
         config,
         notes=_notes(study, trial),
@@ -54,7 +56,9 @@ def _notes(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
     notes = dict.fromkeys(definition.config.fixed, "fixed by the study")
     for name in trial.params:
         notes[name] = f"searched: {definition.space.domains[name]}"
-    tried = flatten(definition.study.trial_config(trial.params, definition.config.seed))
+    for name in trial.user_attrs.get(SMALLER_BATCHES, {}):
+        notes[name] = "halved batches, twice as many: the trial had run out of memory"
+    tried = flatten(definition.study.trial_config(settings_of(trial), definition.config.seed))
     for name in definition.config.full_training:
         notes[name] = f"for the full training; the trial had {tried[name]}"
     notes["seed"] = f"of trial {trial.number}: its training can be repeated"

@@ -31,6 +31,7 @@ INFEASIBLE = "infeasible"
 BEST_STEP = "best_step"
 LOST = "lost"
 SAMPLES = "samples"
+SMALLER_BATCHES = "smaller_batches"
 
 REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
 """Parts of a definition that cannot change while a study lives: trials would not compare."""
@@ -121,6 +122,11 @@ def _comparable(definition: dict[str, Any]) -> dict[str, Any]:
 def validations(trial: FrozenTrial) -> dict[int, dict[str, float]]:
     """The scores of each validation of a trial by optimizer step."""
     return {int(step): scores for step, scores in trial.user_attrs.get(VALIDATIONS, {}).items()}
+
+
+def settings_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Any]:
+    """What a trial is trained with, by dotted path: its parameters, or smaller batches."""
+    return {**trial.params, **trial.user_attrs.get(SMALLER_BATCHES, {})}
 
 
 def _first_difference(name: str, old: Any, new: Any) -> tuple[str, Any, Any]:  # noqa: ANN401

@@ -7,7 +7,7 @@ import optuna
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.config.writing import to_yaml
 from automl_tf.data.prepare import PreparedData
-from automl_tf.search.record import NUM_PARAMETERS
+from automl_tf.search.record import NUM_PARAMETERS, SMALLER_BATCHES
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.study import StudyRun
 from automl_tf.training.samples import Samples
@@ -50,10 +50,10 @@ class TrialStory:
         """The id of the trial's run, once MLflow has given one."""
         return self._run.run_id
 
-    def begin(self, data: PreparedData, num_parameters: int) -> None:
+    def begin(self, config: TrialConfig, data: PreparedData, num_parameters: int) -> None:
         """The configuration, its size and the corpus."""
         self._samples = Samples(data, self._config.corpus.target_lang)
-        self._run.log_text(to_yaml(self._config), "config.yaml")
+        self._run.log_text(to_yaml(config), "config.yaml")
         self._run.log_metrics(0, {NUM_PARAMETERS: float(num_parameters)})
         self._run.set_tags({"corpus": data.fingerprint, "filters": str(data.report)})
         corpus = self._config.corpus
@@ -70,6 +70,11 @@ class TrialStory:
         samples = self._samples.rows(validation)
         self._run.log_samples(validation.step, samples)
         return samples
+
+    def note_smaller_batches(self, settings: str) -> None:
+        """That the trial ran out of memory, and with what it begins anew."""
+        self._best = None
+        self._run.set_tags({SMALLER_BATCHES: settings})
 
     def attach(self, path: str, text: str) -> None:
         """A text file beside the run."""

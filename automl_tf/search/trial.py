@@ -1,13 +1,13 @@
 """One trial: from proposed parameters to a value, a pruning or a failure with its reason."""
 
-import gc
+import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
-import torch
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
@@ -20,6 +20,7 @@ from automl_tf.errors import UserError
 from automl_tf.model.size import num_parameters
 from automl_tf.search.events import (
     Event,
+    Notice,
     TrialProgress,
     TrialStarted,
     TrialValidated,
@@ -33,13 +34,16 @@ from automl_tf.search.record import (
     SAMPLES,
     SECONDS,
     SEED,
+    SMALLER_BATCHES,
     VALIDATIONS,
     Definition,
+    settings_of,
 )
 from automl_tf.search.story import TrialStory
 from automl_tf.search.strategy import pruning_reason, trial_seed
 from automl_tf.tracking.study import StudyRun
 from automl_tf.training.fit import fit
+from automl_tf.training.memory import free_memory, is_out_of_memory, smaller_batches
 from automl_tf.training.module import build_model
 from automl_tf.training.watcher import LAST_CHECKPOINT
 from automl_tf.training.watching import (
@@ -88,6 +92,10 @@ class Bench:
         """The study file."""
         return self.definition.config
 
+    def trial_config(self, number: int, settings: Mapping[str, Any]) -> TrialConfig:
+        """The configuration of a trial with these settings."""
+        return self.definition.study.trial_config(settings, trial_seed(self.config.seed, number))
+
     def directory(self, number: int) -> Path:
         """Where a trial keeps its checkpoints."""
         return trial_directory(self.home, self.config.name, number)
@@ -100,6 +108,7 @@ class Ending:
     state: TrialState
     values: tuple[float, ...] = ()
     reason: str | None = None
+    lacks_memory: bool = False
 
 
 def trial_directory(home: Path, study_name: str, number: int) -> Path:
@@ -114,25 +123,46 @@ def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
         trial: A claimed trial with its parameters.
         bench: What the worker has.
     """
-    config = bench.definition.study.trial_config(
-        trial.params, trial_seed(bench.config.seed, trial.number)
-    )
+    config = bench.trial_config(trial.number, trial.params)
     story = TrialStory(trial, config, bench.tracking)
+    ending = _attempt(trial, story, bench)
+    if ending.lacks_memory and SMALLER_BATCHES not in trial.user_attrs:
+        smaller = smaller_batches(config)
+        if smaller is not None:
+            _note_smaller_batches(trial, story, bench, smaller)
+            ending = _attempt(trial, story, bench)
+    trial.set_user_attr(REASON, ending.reason)
+    story.end(STATE_NAMES[ending.state], ending.reason)
+    trial.set_user_attr(RUN_ID, story.run_id)
+    return ending
+
+
+def _attempt(trial: optuna.Trial, story: TrialStory, bench: Bench) -> Ending:
+    """Trains the trial with the settings that it has now."""
+    config = bench.trial_config(trial.number, settings_of(trial))
     try:
         ending = _Run(trial, config, story, bench).to_its_end()
     except UserError as error:
         ending = Ending(TrialState.FAIL, reason=str(error))
     except Exception as error:  # noqa: BLE001 - one trial's failure must not end the study
-        ending = Ending(TrialState.FAIL, reason=_failure(error))
+        ending = _failure(error)
         story.attach("error.txt", traceback.format_exc())
     if ending.state == TrialState.FAIL:
         # The error, and with it what its frames held, is gone now.
-        gc.collect()
-        torch.cuda.empty_cache()
-    trial.set_user_attr(REASON, ending.reason)
-    story.end(STATE_NAMES[ending.state], ending.reason)
-    trial.set_user_attr(RUN_ID, story.run_id)
+        free_memory()
     return ending
+
+
+def _note_smaller_batches(
+    trial: optuna.Trial, story: TrialStory, bench: Bench, smaller: Mapping[str, int]
+) -> None:
+    """Lets the trial begin anew in less memory."""
+    trial.set_user_attr(SMALLER_BATCHES, smaller)
+    words = ", ".join(f"{name} = {value}" for name, value in smaller.items())
+    story.note_smaller_batches(words)
+    bench.tell(Notice(f"trial {trial.number} ran out of memory and begins anew with {words}"))
+    # Its checkpoint counts in batches of the other size.
+    shutil.rmtree(bench.directory(trial.number), ignore_errors=True)
 
 
 def _amount(cost: float) -> str:
@@ -140,11 +170,11 @@ def _amount(cost: float) -> str:
     return f"{cost:,.0f}" if float(cost).is_integer() else f"{cost:,.2f}"
 
 
-def _failure(error: BaseException) -> str:
+def _failure(error: BaseException) -> Ending:
     text = str(error).strip().split("\n")[0]
-    # Torch has no error of its own for the CPU's memory.
-    is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text
-    return f"{'out of memory' if is_memory else type(error).__name__}: {text}"
+    lacks_memory = is_out_of_memory(error)
+    kind = "out of memory" if lacks_memory else type(error).__name__
+    return Ending(TrialState.FAIL, reason=f"{kind}: {text}", lacks_memory=lacks_memory)
 
 
 class _Run:
@@ -169,7 +199,7 @@ class _Run:
             return Ending(TrialState.PRUNED, reason=limit)
         directory = self._bench.directory(self._trial.number)
         self._announce(resumed=(directory / LAST_CHECKPOINT).exists())
-        self._story.begin(data, self._size)
+        self._story.begin(self._config, data, self._size)
         result = fit(
             self._config, data, directory, self._observe, self._progress, self._bench.should_pause
         )
