@@ -98,8 +98,8 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", type=Path, default=STUDY, help="whose corpus is trained on")
-    parser.add_argument("--steps", type=int, default=4000, help="optimizer steps")
-    parser.add_argument("--validate-every", type=int, default=500, help="steps")
+    parser.add_argument("--steps", type=int, default=3200, help="optimizer steps")
+    parser.add_argument("--validate-every", type=int, default=400, help="steps")
     parser.add_argument("--set", action="append", default=[], help="a setting: KEY=VALUE in JSON")
     return parser.parse_args()
 
