@@ -68,7 +68,7 @@ def search(
     words = [*(overrides or []), *_budget_words(trials, hours)]
     # A mistake in the files is told before the heavy libraries are loaded.
     read = read_study(study, words)
-    from automl_tf.cli.display import choose_display
+    from automl_tf.cli.live_display import choose_display
     from automl_tf.search import run
     from automl_tf.search.leaderboard import leaderboard
 
@@ -102,7 +102,7 @@ def worker(
     """
     silence_libraries()
     output = _own_output() if events else sys.stdout
-    from automl_tf.cli.display import plain_line
+    from automl_tf.cli.summary import plain_line
     from automl_tf.config.files import read_study
     from automl_tf.search import events as told
     from automl_tf.search import run

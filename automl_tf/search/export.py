@@ -1,8 +1,5 @@
 """The chosen trial as a training configuration that needs no Optuna."""
 
-import importlib.metadata
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -23,8 +20,7 @@ from automl_tf.search.record import (
 )
 from automl_tf.search.strategy import trial_seed
 from automl_tf.search.trial import STATE_NAMES
-
-PACKAGES = ("automl-tf", "torch", "lightning", "optuna", "tokenizers", "sacrebleu", "datasets")
+from automl_tf.versions import git_commit, versions
 
 
 def export(study: optuna.Study, rule: str = "best", number: int | None = None) -> str:
@@ -95,24 +91,7 @@ def _provenance(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "corpus_fingerprint": definition.fingerprint,
         "mlflow_run_id": board.trials[trial.number].mlflow_run_id,
         "mlflow_tracking_uri": board.mlflow["tracking_uri"],
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "git_commit": _git_commit(),
+        "versions": versions(),
+        "git_commit": git_commit(),
     }
     return {name: value for name, value in provenance.items() if value is not None}
-
-
-def _git_commit() -> str | None:
-    """The commit of the program, if it runs from a checkout."""
-    here = Path(__file__).parent
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is found where the person has it
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

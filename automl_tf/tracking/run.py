@@ -19,6 +19,7 @@ from automl_tf.tracking.operations import (
     Text,
     now,
 )
+from automl_tf.versions import git_commit, versions
 
 
 class Run:
@@ -49,10 +50,10 @@ class Run:
         Args:
             name: What a person reads in the list of runs.
             params: The settings by dotted path. They cannot change later.
-            tags: Whatever else is known of the run.
+            tags: Whatever else is known of the run, beside the program's versions.
         """
         texts = {key: str(value) for key, value in params.items()}
-        self._courier.post(self._key, Begin(name, texts, dict(tags)))
+        self._courier.post(self._key, Begin(name, texts, {**_origin(), **tags}))
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Logs a point of each metric.
@@ -122,3 +123,10 @@ class Run:
             Whether MLflow has everything.
         """
         return self._courier.flush(timeout)
+
+
+def _origin() -> dict[str, str]:
+    """What makes the run's results, as tags; MLflow's page shows the commit."""
+    tags = {f"version.{name}": version for name, version in versions().items()}
+    commit = git_commit()
+    return tags if commit is None else {**tags, "mlflow.source.git.commit": commit}

@@ -5,6 +5,7 @@ import platform
 import resource
 from typing import Literal
 
+import psutil
 import torch
 
 from automl_tf.config.settings import TrainingConfig
@@ -38,6 +39,24 @@ def keep_freed_memory() -> None:
     libc.mallopt(MMAP_MAX, 0)
     libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
     libc.mallopt(TOP_PAD, 64 * 2**20)
+
+
+def machine_load() -> dict[str, float]:
+    """How busy the machine is, under the names that MLflow's page of system metrics knows.
+
+    The share of the processors is that since the last call, zero at the first.
+    """
+    memory = psutil.virtual_memory()
+    load = {
+        "system/cpu_utilization_percentage": psutil.cpu_percent(),
+        "system/system_memory_usage_megabytes": memory.used / 2**20,
+        "system/system_memory_usage_percentage": memory.percent,
+    }
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        load["system/gpu_0_memory_usage_megabytes"] = (total - free) / 2**20
+        load["system/gpu_0_memory_usage_percentage"] = 100 * (total - free) / total
+    return load
 
 
 def peak_memory_mb() -> float:

@@ -213,6 +213,10 @@ class TranslationModule(L.LightningModule):
             # All have drawn the same weights; their dropout has to differ.
             seed_apart(self.config.seed, rank, self.batches_done)
 
+    def on_train_end(self) -> None:
+        """Lets go of the graphs' memory, which the next trial of this process may need."""
+        self._graphed_step = None
+
 
 class Stream:
     """An endless iterable of batches from a position on.

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.batches import Batch
 from automl_tf.scoring.scores import Scores
-from automl_tf.training.machine import peak_memory_mb
+from automl_tf.training.machine import machine_load, peak_memory_mb
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.schedule import learning_rate_factor
 from automl_tf.training.team import Team
@@ -117,6 +117,7 @@ class Watcher(Callback):
                 curve=tuple(self._curve),
                 seconds=self._seconds(),
                 peak_memory_mb=peak_memory_mb(),
+                machine_load=machine_load(),
                 is_best=is_best,
             )
         )

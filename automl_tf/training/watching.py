@@ -51,6 +51,7 @@ class Validation:
         curve: Points of the training curve since the validation before.
         seconds: Time of the training so far, in seconds of wall time over all its sessions.
         peak_memory_mb: Largest memory of the process or of the device so far, in MB.
+        machine_load: How busy the machine is, by metric.
         is_best: Whether no earlier validation had a higher BLEU.
     """
 
@@ -61,6 +62,7 @@ class Validation:
     curve: tuple[CurvePoint, ...]
     seconds: float
     peak_memory_mb: float
+    machine_load: dict[str, float]
     is_best: bool
 
     def metrics(self) -> dict[str, float]:
@@ -72,6 +74,7 @@ class Validation:
             "val_perplexity": math.exp(min(self.loss, LARGEST_EXPONENT)),
             "peak_memory_mb": self.peak_memory_mb,
             "seconds": self.seconds,
+            **self.machine_load,
         }
 
 

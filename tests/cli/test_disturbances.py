@@ -61,7 +61,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, reversal: dict) -> dic
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("disturbance", ["interrupt", "terminate worker", "kill worker", "kill all"])
+@pytest.mark.parametrize(
+    "disturbance", ["interrupt", "terminate worker", "kill worker", "kill all"]
+)
 def test_disturbed_search_ends_like_an_undisturbed_one(
     undisturbed: dict[str, Any], tmp_path: Path, disturbance: str
 ) -> None:

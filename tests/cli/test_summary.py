@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from automl_tf.cli.display import summary
 from automl_tf.cli.options import DEFAULT_HOME, STORAGE_VARIABLE
 from automl_tf.cli.searching import _given
+from automl_tf.cli.summary import summary
 from automl_tf.search.leaderboard import Leaderboard, TrialRow
 
 URL = "postgresql://ann:s3cret@db/studies"

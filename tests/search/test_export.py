@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from automl_tf.config.files import read_export
 from automl_tf.config.settings import TrialConfig
-from automl_tf.search.export import PACKAGES, export
+from automl_tf.search.export import export
 from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.record import BEST_STEP, NUM_PARAMETERS, RUN_ID, SEED, TRACKING, Definition
 from automl_tf.search.strategy import trial_seed
@@ -18,6 +18,7 @@ from automl_tf.search.telling import StudyStory
 from automl_tf.search.worker import claim
 from automl_tf.tracking.home import destination
 from automl_tf.tracking.study import StudyRun
+from automl_tf.versions import versions
 from tests.search.making import bench, definition, finish
 
 CHANGES: dict = {
@@ -99,7 +100,7 @@ def test_the_provenance_says_where_it_came_from(study: optuna.Study, tmp_path: P
     assert provenance["corpus_fingerprint"] == MADE.fingerprint
     assert provenance["mlflow_run_id"] == f"run-{best.number}"
     assert provenance["mlflow_tracking_uri"] == "sqlite:///x.db"
-    assert set(provenance["versions"]) == set(PACKAGES)
+    assert set(provenance["versions"]) == set(versions())
     assert len(provenance.get("git_commit", "0" * 40)) == 40
 
 

@@ -16,6 +16,7 @@ from automl_tf.tracking.marks import delivered_run_ids
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.study import StudyRun
 from automl_tf.tracking.trial import TrainingRun
+from automl_tf.versions import versions
 
 LONG = 60.0
 """Seconds; nothing waits that long unless something is wrong."""
@@ -100,6 +101,8 @@ def test_a_study_is_told_in_full(local: Destination, tmp_path: Path) -> None:
     assert {"path": "samples.json", "type": "table"} in json.loads(
         child.data.tags["mlflow.loggedArtifacts"]
     )
+    for run in (parent, child):
+        assert run.data.tags["version.torch"] == versions()["torch"]
     (told,) = child.inputs.dataset_inputs
     assert told.dataset.name == "files en-de"
     assert FINGERPRINT.startswith(told.dataset.digest)

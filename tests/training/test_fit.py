@@ -114,6 +114,16 @@ def test_scores_are_those_of_the_hypotheses(
         assert validation.scores == scorer.score(validation.hypotheses)
 
 
+def test_a_validation_tells_how_busy_the_machine_is(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    recorder = Recorder(stop_after=1)
+    fit(config, data, tmp_path, recorder)
+    metrics = recorder.told[0].metrics()
+    assert 0 < metrics["system/system_memory_usage_percentage"] <= 100
+    assert metrics["system/cpu_utilization_percentage"] >= 0
+
+
 def test_observer_stops(config: TrialConfig, data: PreparedData, tmp_path: Path) -> None:
     recorder = Recorder(stop_after=2)
     result = fit(config, data, tmp_path, recorder)

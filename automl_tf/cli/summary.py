@@ -1,0 +1,87 @@
+"""A search in words: its header, an event, and the end with what to type next."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from automl_tf.config.study import StudyConfig
+from automl_tf.search.events import Event, Notice, TrialEnded, TrialStarted, TrialValidated
+from automl_tf.search.leaderboard import Leaderboard, TrialRow
+
+Given = Mapping[str, str]
+"""Options of places by name, as the next commands need them."""
+
+
+def header(config: StudyConfig, workers: int, board: Leaderboard, corpus: str) -> str:
+    """What is about to run, in two lines."""
+    ended = sum(
+        count for state, count in board.counts.items() if state not in ("running", "waiting")
+    )
+    resumed = f", {ended} done before" if ended else ""
+    noun = "worker" if workers == 1 else "workers"
+    return (
+        f"study {config.name}: {config.budget.trials} trials{resumed}, {workers} {noun}, "
+        f"sampler {config.sampler.kind}, pruner {config.pruner.kind}\n{corpus}"
+    )
+
+
+def plain_line(event: Event) -> str | None:
+    """An event in words, if it is worth a line."""
+    match event:
+        case TrialStarted():
+            verb = "goes on" if event.resumed else "starts"
+            settings = " ".join(f"{name}={_value(value)}" for name, value in event.params.items())
+            return f"trial {event.trial} {verb}: {event.num_parameters:,} parameters, {settings}"
+        case TrialValidated():
+            scores = f"BLEU {event.bleu:.2f} chrF {event.chrf:.2f}"
+            return f"trial {event.trial} step {event.step}: {scores}"
+        case TrialEnded():
+            bleu = "" if event.bleu is None else f", best BLEU {event.bleu:.2f}"
+            reason = "" if event.reason is None else f": {event.reason}"
+            return f"trial {event.trial} {event.state}{bleu}, {event.seconds:.0f} s{reason}"
+        case Notice():
+            return event.text
+    return None
+
+
+def summary(board: Leaderboard, given: Given, *, interrupted: bool) -> list[str]:
+    """The end of a search in lines: the best configuration and what to type next.
+
+    Args:
+        board: The study as it stands.
+        given: The options that the person gave for places, which the next commands need too.
+        interrupted: Whether the search was left before its budget was spent.
+    """
+    counts = ", ".join(f"{count} {state}" for state, count in board.counts.items() if count)
+    lines = ["", f"study {board.study}: {counts or 'no trials'}"]
+    if interrupted:
+        lines.append("Interrupted; everything is saved. The same command goes on from here.")
+    best = [trial for trial in board.trials if trial.number in board.best]
+    if not best:
+        return [*lines, "No trial is complete yet."]
+    for trial in best:
+        lines += best_lines(trial, [name for name, _ in board.objectives])
+    return [
+        *lines,
+        "next:",
+        f"  automl-tf ui{_again(given, '--home', '--tracking')}",
+        f"  automl-tf export {board.study} -o best.yaml{_again(given, '--home', '--storage')}",
+        f"  automl-tf train best.yaml{_again(given, '--home', '--tracking')}",
+    ]
+
+
+def _again(given: Given, *names: str) -> str:
+    return "".join(f" {name} {shlex.quote(given[name])}" for name in names if name in given)
+
+
+def best_lines(trial: TrialRow, objectives: list[str]) -> list[str]:
+    """A trial with its values and its settings."""
+    values = ", ".join(
+        f"{name} {value:.4g}" for name, value in zip(objectives, trial.values or [], strict=False)
+    )
+    settings = [f"  {name}: {_value(value)}" for name, value in trial.params.items()]
+    return [f"best: trial {trial.number}, {values}, {trial.num_parameters:,} parameters", *settings]
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - any setting
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
