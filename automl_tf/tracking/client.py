@@ -4,8 +4,14 @@ MLflow reads its settings from the environment, partly while it is imported. A p
 settings win over those below.
 """
 
+import contextlib
 import logging
 import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -26,6 +32,10 @@ logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
 
 __all__ = ["connect", "mlflow"]
 
+SQLITE = "sqlite:///"
+LONGEST_CREATION_SECONDS = 120.0
+"""Longest wait for another process that creates the same database."""
+
 
 def connect(tracking_uri: str) -> mlflow.MlflowClient:
     """A client of a tracking server or store.
@@ -39,4 +49,28 @@ def connect(tracking_uri: str) -> mlflow.MlflowClient:
     Raises:
         Exception: Whatever the database's driver raises when there is none to be had.
     """
+    if tracking_uri.startswith(SQLITE) and "?" not in tracking_uri:
+        _create_whole(Path(tracking_uri.removeprefix(SQLITE)))
     return mlflow.MlflowClient(tracking_uri=tracking_uri)
+
+
+def _create_whole(database: Path) -> None:
+    """Creates a database that is there with all its tables or not at all.
+
+    MLflow creates tables one by one: a process that is killed meanwhile would leave a database that
+    never opens again.
+    """
+    if database.exists():
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        FileLock(f"{database}.lock", timeout=LONGEST_CREATION_SECONDS),
+        tempfile.TemporaryDirectory(prefix=f"{database.name}-", dir=database.parent) as folder,
+    ):
+        if database.exists():
+            return
+        made, copied = Path(folder) / "made.db", Path(folder) / "copied.db"
+        mlflow.MlflowClient(tracking_uri=f"{SQLITE}{made.absolute()}")
+        with contextlib.closing(sqlite3.connect(made)) as connection:
+            connection.execute("VACUUM INTO ?", (str(copied),))
+        copied.replace(database)
