@@ -32,7 +32,7 @@ from automl_tf.search.storage import default_url, open_storage
 from automl_tf.tracking.client import connect
 from automl_tf.tracking.delivery import deliver
 from automl_tf.tracking.home import default_tracking_uri, destination
-from measuring import machine
+from measuring import command_line, machine
 from servers import MLflowServer, PostgreSQL, find_programs
 
 NAME = "chaos"
@@ -333,7 +333,7 @@ def _publish(
         print(f"{'no' if wrong else 'yes':>6}  {name}{': ' if wrong else ''}{'; '.join(wrong[:9])}")
     if options.output:
         content = {
-            "command": " ".join(["python", "benchmarks/chaos.py", *sys.argv[1:]]),
+            "command": command_line(NAME),
             "machine": machine(),
             "tally": {**crew, **trials},
             "checks": checks,

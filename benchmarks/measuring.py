@@ -7,6 +7,7 @@ machine does over all cases alike.
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -126,6 +127,14 @@ def measure_in_turns(
 def medians(results: Sequence[Result]) -> Result:
     """The median of each figure over several measurements of one case."""
     return {key: statistics.median(result[key] for result in results) for key in results[0]}
+
+
+def command_line(name: str) -> str:
+    """What was typed to run a benchmark; where files lie is nobody else's concern."""
+    words = [
+        Path(word).name if Path(word).is_absolute() else shlex.quote(word) for word in sys.argv[1:]
+    ]
+    return " ".join(["python", f"benchmarks/{name}.py", *words])
 
 
 def machine() -> dict[str, Any]:

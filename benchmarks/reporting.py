@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +59,7 @@ def publish(
         console.print(rich)
     RESULTS.mkdir(exist_ok=True)
     content = {
-        "command": " ".join(["python", f"benchmarks/{name}.py", *map(_shown, sys.argv[1:])]),
+        "command": measuring.command_line(name),
         "machine": measuring.machine(),
         "tables": [dataclasses.asdict(table) for table in tables],
         "measured": measured,
@@ -69,11 +67,6 @@ def publish(
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     plot.savefig(RESULTS / f"{name}.png", dpi=DOTS_AN_INCH)
     console.print(f"Written: {RESULTS / name}.json and .png")
-
-
-def _shown(word: str) -> str:
-    """A word of the command line; where a file lies is nobody else's concern."""
-    return Path(word).name if Path(word).is_absolute() else shlex.quote(word)
 
 
 def new_plot(num_panels: int = 1) -> tuple["Figure", list["Axes"]]:
