@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
+
+from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
 
 CHINESE = frozenset({"zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh"})
 """Codes of the languages that sacrebleu's tokenizer for Chinese script is for."""
@@ -93,11 +96,17 @@ class Scorer:
 
     def score(self, hypotheses: Sequence[str]) -> Scores:
         """BLEU and chrF of one hypothesis a reference, in the references' order."""
-        hypotheses = self._paired(hypotheses)
-        return Scores(
-            bleu=self._bleu.corpus_score(hypotheses, None).score,
-            chrf=self._chrf.corpus_score(hypotheses, None).score,
-        )
+        return Scores(bleu=self.sentences(hypotheses).bleu, chrf=self.chrf(hypotheses))
+
+    def sentences(self, hypotheses: Sequence[str]) -> SentenceStatistics:
+        """What the BLEU of one hypothesis a reference is made of."""
+        # sacrebleu's public way counts the n-grams of every reference again.
+        counts = self._bleu._extract_corpus_statistics(self._paired(hypotheses), None)  # noqa: SLF001
+        return SentenceStatistics(np.array(counts, dtype=np.int64)[:, :COUNTS])
+
+    def chrf(self, hypotheses: Sequence[str]) -> float:
+        """Corpus chrF2 of one hypothesis a reference."""
+        return float(self._chrf.corpus_score(self._paired(hypotheses), None).score)
 
     def evaluate(self, hypotheses: Sequence[str], resamples: int = 1000) -> Evaluation:
         """Scores with bootstrap confidence intervals (Koehn 2004) and signatures.

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from automl_tf.config.space import Domain, Space
 from automl_tf.config.study import Study, StudyConfig
 from automl_tf.errors import Place, UserError
+from automl_tf.scoring.sentences import SentenceStatistics
 
 DEFINITION = "definition"
 TRACKING = "mlflow"
@@ -32,6 +33,8 @@ BEST_STEP = "best_step"
 LOST = "lost"
 SAMPLES = "samples"
 SMALLER_BATCHES = "smaller_batches"
+SENTENCES = "sentences"
+BEST_SENTENCES = "best_sentences"
 
 REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
 """Parts of a definition that cannot change while a study lives: trials would not compare."""
@@ -122,6 +125,23 @@ def _comparable(definition: dict[str, Any]) -> dict[str, Any]:
 def validations(trial: FrozenTrial) -> dict[int, dict[str, float]]:
     """The scores of each validation of a trial by optimizer step."""
     return {int(step): scores for step, scores in trial.user_attrs.get(VALIDATIONS, {}).items()}
+
+
+def best_bleu(trial: FrozenTrial) -> float | None:
+    """The best BLEU of a trial's validations so far."""
+    return max((scores["bleu"] for scores in validations(trial).values()), default=None)
+
+
+def sentences_at(trial: FrozenTrial, step: int) -> SentenceStatistics | None:
+    """What the BLEU of a validation was made of, or None where it was not kept."""
+    text = trial.user_attrs.get(SENTENCES, {}).get(str(step))
+    return None if text is None else SentenceStatistics.from_text(text)
+
+
+def best_sentences(trial: FrozenTrial) -> SentenceStatistics | None:
+    """What the BLEU of a trial's kept weights is made of, or None if it was not trained whole."""
+    text = trial.user_attrs.get(BEST_SENTENCES)
+    return None if text is None else SentenceStatistics.from_text(text)
 
 
 def settings_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from automl_tf.search.events import (
     TrialValidated,
 )
 from automl_tf.search.record import (
+    BEST_SENTENCES,
     BEST_STEP,
     INFEASIBLE,
     NUM_PARAMETERS,
@@ -34,9 +35,11 @@ from automl_tf.search.record import (
     SAMPLES,
     SECONDS,
     SEED,
+    SENTENCES,
     SMALLER_BATCHES,
     VALIDATIONS,
     Definition,
+    best_bleu,
     settings_of,
 )
 from automl_tf.search.story import TrialStory
@@ -54,6 +57,11 @@ from automl_tf.training.watching import (
     Pause,
     Validation,
 )
+
+MOST_COMPARED = 5
+"""Complete trials, the best, whose sentence statistics of each validation are kept."""
+LARGEST_SAMPLE = 2000
+"""Sentences of a validation, the first, whose statistics are kept with each step."""
 
 STATE_NAMES = {
     TrialState.COMPLETE: "complete",
@@ -131,10 +139,21 @@ def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
         if smaller is not None:
             _note_smaller_batches(trial, story, bench, smaller)
             ending = _attempt(trial, story, bench)
+    if ending.state != TrialState.WAITING and not _is_among_best(trial, ending, bench):
+        trial.set_user_attr(SENTENCES, {})
     trial.set_user_attr(REASON, ending.reason)
     story.end(STATE_NAMES[ending.state], ending.reason)
     trial.set_user_attr(RUN_ID, story.run_id)
     return ending
+
+
+def _is_among_best(trial: optuna.Trial, ending: Ending, bench: Bench) -> bool:
+    """Whether later trials will be compared with this one, sentence by sentence."""
+    if ending.state != TrialState.COMPLETE:
+        return False
+    complete = bench.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    mine = best_bleu(bench.study.trials[trial.number]) or 0.0
+    return sum((best_bleu(other) or 0.0) > mine for other in complete) < MOST_COMPARED
 
 
 def _attempt(trial: optuna.Trial, story: TrialStory, bench: Bench) -> Ending:
@@ -258,6 +277,7 @@ class _Run:
         told = trial.user_attrs.get(VALIDATIONS, {})
         now = {"bleu": scores.bleu, "chrf": scores.chrf, "loss": validation.loss}
         trial.set_user_attr(VALIDATIONS, {**told, str(step): now})
+        self._keep_sentences(validation)
         trial.set_user_attr(SECONDS, validation.seconds)
         self._bench.tell(TrialValidated(trial.number, step, scores.bleu, scores.chrf))
         samples = self._story.validated(validation)
@@ -271,6 +291,11 @@ class _Run:
         trials = self._bench.study.get_trials(deepcopy=False)
         self._reason = pruning_reason(self._bench.config.pruner, trials, trial.number, step)
         return Decision.STOP
+
+    def _keep_sentences(self, validation: Validation) -> None:
+        kept = self._trial.user_attrs.get(SENTENCES, {})
+        text = validation.sentences.first(LARGEST_SAMPLE).to_text()
+        self._trial.set_user_attr(SENTENCES, {**kept, str(validation.step): text})
 
     def _ending(self, result: FitResult) -> Ending:
         match result.outcome:
@@ -292,5 +317,7 @@ class _Run:
             "latency": self._latency,
             "train_hours": result.seconds / 3600,
         }
+        assert result.best_sentences is not None, "they are kept with the best scores"
+        self._trial.set_user_attr(BEST_SENTENCES, result.best_sentences.to_text())
         values = tuple(reached[name] for name in self._bench.config.objectives)
         return Ending(TrialState.COMPLETE, values=values)  # type: ignore[arg-type]

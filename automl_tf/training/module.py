@@ -20,6 +20,7 @@ from automl_tf.decoding.engines import decoder
 from automl_tf.model.loss import Loss, label_smoothed_cross_entropy
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer, Scores
+from automl_tf.scoring.sentences import SentenceStatistics
 from automl_tf.training.graphs import StepGraphs, StepWork
 from automl_tf.training.optimizer import MasterAdamW
 from automl_tf.training.randomness import random_state, restore_random_state, seed_apart
@@ -50,6 +51,7 @@ class TranslationModule(L.LightningModule):
         self.skips_validation = False
         self.hypotheses: tuple[str, ...] = ()
         self.scores = Scores(0.0, 0.0)
+        self.sentences: SentenceStatistics
         self.loss = float("nan")
         self._scorer = Scorer(data.validation.target_text, config.corpus.target_lang)
         self._losses: list[tuple[Tensor, int]] = []
@@ -112,7 +114,7 @@ class TranslationModule(L.LightningModule):
         self.log("val_bleu", self.scores.bleu)
 
     def translate_validation(self) -> None:
-        """Sets ``hypotheses`` and ``scores`` to what the present weights reach."""
+        """Sets ``hypotheses``, ``sentences`` and ``scores`` to what the present weights reach."""
         decoded = decoder(self.config.decoding.engine)(
             self.model,
             self.team.share(self.data.validation.sources()),
@@ -125,7 +127,8 @@ class TranslationModule(L.LightningModule):
         target = self.data.vocabulary.target
         mine = target.decode_batch([list(best.tokens) for best in decoded])
         self.hypotheses = tuple(self.team.merge(mine))
-        self.scores = self._scorer.score(self.hypotheses)
+        self.sentences = self._scorer.sentences(self.hypotheses)
+        self.scores = Scores(self.sentences.bleu, self._scorer.chrf(self.hypotheses))
 
     def _cross_entropy(self, batch: Batch, smoothing: float) -> Loss:
         hidden_BTD = self.model(batch.source_BS, batch.target_in_BT)

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.batches import Batch
 from automl_tf.scoring.scores import Scores
+from automl_tf.scoring.sentences import SentenceStatistics
 from automl_tf.training.machine import machine_load, peak_memory_mb
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.schedule import learning_rate_factor
@@ -65,6 +66,7 @@ class Watcher(Callback):
         self._curve: list[CurvePoint] = []
         self._best: Scores | None = None
         self._best_step: int | None = None
+        self._best_sentences: SentenceStatistics | None = None
         self._seconds_before = 0.0
         self._recent: list[int] = []
         self._tokens = 0
@@ -112,6 +114,7 @@ class Watcher(Callback):
             Validation(
                 step=step,
                 scores=module.scores,
+                sentences=module.sentences,
                 loss=module.loss,
                 hypotheses=module.hypotheses,
                 curve=tuple(self._curve),
@@ -136,9 +139,11 @@ class Watcher(Callback):
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the training so far."""
         best = None if self._best is None else (self._best.bleu, self._best.chrf)
+        sentences = None if self._best_sentences is None else self._best_sentences.to_text()
         return {
             "best": best,
             "best_step": self._best_step,
+            "best_sentences": sentences,
             "seconds": self._seconds(),
             "recent": self._recent,
             "curve": [tuple(vars(point).values()) for point in self._curve],
@@ -148,6 +153,8 @@ class Watcher(Callback):
         """Goes on from what ``state_dict`` gave."""
         self._best = None if state["best"] is None else Scores(*state["best"])
         self._best_step = state["best_step"]
+        if state["best_sentences"] is not None:
+            self._best_sentences = SentenceStatistics.from_text(state["best_sentences"])
         self._seconds_before = state["seconds"]
         self._recent = state["recent"]
         self._curve = [CurvePoint(*values) for values in state["curve"]]
@@ -159,6 +166,7 @@ class Watcher(Callback):
         module.translate_validation()
         if self._best is None or module.scores.bleu > self._best.bleu:
             self._best, self._best_step = module.scores, self._recent[-1]
+            self._best_sentences = module.sentences
             self._write(weights, self._directory / BEST_WEIGHTS)
         # Whoever has been scored has read them.
         for step in self._recent if self._team.leads else ():
@@ -166,7 +174,9 @@ class Watcher(Callback):
 
     def result(self, step: int) -> FitResult:
         """What the training came to."""
-        return FitResult(self.outcome, step, self._best_step, self._best, self._seconds())
+        return FitResult(
+            self.outcome, step, self._best_step, self._best, self._best_sentences, self._seconds()
+        )
 
     def _note_point(self, step: int, loss: float, module: TranslationModule) -> None:
         losses = self._team.gather(loss)
@@ -189,6 +199,7 @@ class Watcher(Callback):
         if self._best is not None and module.scores.bleu <= self._best.bleu:
             return False
         self._best, self._best_step = module.scores, step
+        self._best_sentences = module.sentences
         weights = module.master_optimizer.full_precision(module.model)
         self._write(weights, self._directory / BEST_WEIGHTS)
         return True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from automl_tf.scoring.scores import Scores
+from automl_tf.scoring.sentences import SentenceStatistics
 
 LARGEST_EXPONENT = 50.0
 """A perplexity beyond its exponential says nothing that infinity would not."""
@@ -46,6 +47,7 @@ class Validation:
     Attributes:
         step: Optimizer steps done.
         scores: BLEU and chrF of the greedy translations of the validation split.
+        sentences: What that BLEU is made of, in the order of the split.
         loss: Cross entropy without smoothing, in nats a token.
         hypotheses: The translations, in the order of the split.
         curve: Points of the training curve since the validation before.
@@ -57,6 +59,7 @@ class Validation:
 
     step: int
     scores: Scores
+    sentences: SentenceStatistics
     loss: float
     hypotheses: tuple[str, ...]
     curve: tuple[CurvePoint, ...]
@@ -103,6 +106,7 @@ class FitResult:
         step: Optimizer steps done.
         best_step: Step of the weights kept, or None if there was no validation.
         best: Scores of the weights kept, likewise.
+        best_sentences: What their BLEU is made of, likewise.
         seconds: Wall time of all sessions, in seconds.
     """
 
@@ -110,6 +114,7 @@ class FitResult:
     step: int
     best_step: int | None
     best: Scores | None
+    best_sentences: SentenceStatistics | None
     seconds: float
 
 

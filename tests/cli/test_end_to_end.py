@@ -8,8 +8,12 @@ from typing import Any
 
 import mlflow
 import pytest
+from optuna.trial import TrialState
 from ruamel.yaml import YAML
 
+from automl_tf.search.opening import load_study
+from automl_tf.search.record import best_sentences, sentences_at
+from automl_tf.search.storage import default_url, open_storage
 from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.studies import SPACE, run, write_study
 
@@ -140,3 +144,21 @@ def test_report_and_listing(tour: dict[str, Any]) -> None:
     assert "tour" in page.read_text("utf-8")
     assert "tour" in run("studies", home=tour["home"])
     assert "learning_rate" in run("show", "tour", home=tour["home"])
+
+
+@pytest.mark.slow
+def test_the_sentences_of_whole_trials_are_kept(tour: dict[str, Any]) -> None:
+    home = tour["home"]
+    study = load_study(open_storage(default_url(home), home), "tour")
+    for trial in study.get_trials():
+        kept = best_sentences(trial)
+        if trial.state == TrialState.COMPLETE:
+            assert kept is not None
+            assert kept.bleu == pytest.approx(trial.value)
+            for step, bleu in trial.intermediate_values.items():
+                at_step = sentences_at(trial, step)
+                assert at_step is not None
+                assert at_step.bleu == pytest.approx(bleu)
+        else:
+            assert kept is None
+            assert all(sentences_at(trial, step) is None for step in trial.intermediate_values)
