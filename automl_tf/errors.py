@@ -1,7 +1,12 @@
 """The one family of errors that are the user's to mend."""
 
+import errno
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+FULL = ("No space left on device", "database or disk is full", "Disk quota exceeded")
+"""How libraries that hide the system's own error say that a disk is full."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +56,27 @@ class UserError(Exception):
         text = " ".join(part for part in (self.rule, self.remedy) if part)
         where = str(self.place) if self.place is not None else ""
         return f"{text} ({where})" if where else text
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error, or one behind it, says that a disk is full."""
+    return any(
+        getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        or any(words in str(cause) for words in FULL)
+        for cause in _causes(error)
+    )
+
+
+def full_disk(error: BaseException) -> UserError:
+    """What a person is told of a full disk."""
+    said = str(error).strip().split("\n")[0]
+    return UserError(
+        f"A disk is full: {said}.",
+        "Make room and run the same command again: a search goes on where it stood.",
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -5,12 +5,13 @@ Exit codes: 0 for success, 2 for a mistake that the user can mend, 130 after Ctr
 
 import os
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
 
 from automl_tf.cli import browsing, exporting, searching, using
-from automl_tf.errors import UserError
+from automl_tf.errors import UserError, disk_is_full, full_disk
 
 SUCCESS, MISTAKE, INTERRUPTED = 0, 2, 130
 
@@ -31,13 +32,21 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"error: {error}", markup=False, style="red"
-        )
-        sys.exit(MISTAKE)
+        _refuse(error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Whoever read the output has left, as `head` does: there is nobody to complain to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(SUCCESS)
+    except Exception as error:
+        if not disk_is_full(error):
+            raise
+        _refuse(full_disk(error))
+
+
+def _refuse(error: UserError) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"error: {error}", markup=False, style="red"
+    )
+    sys.exit(MISTAKE)

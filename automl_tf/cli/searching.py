@@ -21,6 +21,7 @@ from automl_tf.cli.options import (
     Tracking,
     silence_libraries,
 )
+from automl_tf.errors import UserError
 
 if TYPE_CHECKING:
     from automl_tf.search.run import Places
@@ -49,6 +50,18 @@ def search(
             min=1, help="Processes that try configurations; one a core or GPU by default."
         ),
     ] = None,
+    workers_per_gpu: Annotated[
+        int | None, typer.Option(min=1, help="Workers that share each GPU of this machine.")
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray[://HOST:PORT]", help="Run the workers on a Ray cluster: this machine's."
+        ),
+    ] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(min=0.0, help="GPUs of each worker on a cluster, such as 0.25.")
+    ] = None,
     storage: Storage = None,
     tracking: Tracking = None,
     overrides: Overrides = None,
@@ -69,19 +82,25 @@ def search(
     # A mistake in the files is told before the heavy libraries are loaded.
     read = read_study(study, words)
     from automl_tf.cli.live_display import choose_display
+    from automl_tf.cli.placing import hire
     from automl_tf.search import run
     from automl_tf.search.leaderboard import leaderboard
 
     places = _places(home, storage, tracking)
-    opened = run.open_search(read, places)
-    size = workers or run.default_workers(run.devices_of_a_trial(read))
+    crew, size = hire(
+        _worker_words(study, words, home),
+        read,
+        places,
+        on=on,
+        workers=workers,
+        workers_per_gpu=workers_per_gpu,
+        gpus_per_trial=gpus_per_trial,
+    )
+    opened = run.open_search(read, places, trains_here=on is None)
     given = _given(home, storage, tracking)
-    budget = read.config.budget
     with choose_display(read.config, size, quiet=quiet, as_json=as_json) as display:
         display.begin(leaderboard(opened.study), opened.corpus)
-        interrupted = run.search(
-            opened, places, _worker_command(study, words, home, budget.hours), size, display.show
-        )
+        interrupted = run.search(opened, places, crew, display.show)
         display.end(leaderboard(opened.study), given, interrupted=interrupted)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -93,8 +112,13 @@ def worker(
     tracking: Tracking = None,
     overrides: Overrides = None,
     home: Home = DEFAULT_HOME,
+    gpu_share: Annotated[
+        float,
+        typer.Option(
+            max=1.0, help="Part of the GPU's memory for this worker, where some share it."
+        ),
+    ] = 1.0,
     events: Annotated[bool, typer.Option("--events", hidden=True)] = False,
-    until: Annotated[float | None, typer.Option("--until", hidden=True)] = None,
 ) -> None:
     """Joins a running study from another process or machine until its budget is spent.
 
@@ -109,16 +133,23 @@ def worker(
 
     read = read_study(study, overrides or [])
     places = _places(home, storage, tracking)
-    hours = read.config.budget.hours
-    deadline = until or (None if hours is None else time.time() + 3600 * hours)
+    # A search asks its workers to leave when its time is over.
+    hours = None if events else read.config.budget.hours
+    deadline = None if hours is None else time.monotonic() + 3600 * hours
 
     def tell(event: told.Event) -> None:
         line = told.encode(event) if events else plain_line(event)
         if line:
             print(line, file=output, flush=True)
 
-    opened = run.open_search(read, places)
-    interrupted = run.join(opened, places, tell, deadline, leaves_with_parent=events)
+    try:
+        opened = run.open_search(read, places)
+        interrupted = run.join(
+            opened, places, tell, deadline, gpu_share=gpu_share, leaves_with_parent=events
+        )
+    except UserError as error:
+        tell(told.Refusal(error.rule, error.remedy))
+        raise
     if interrupted and not events:
         raise typer.Exit(INTERRUPTED)
 
@@ -154,12 +185,10 @@ def _given(home: Path, storage: str | None, tracking: str | None) -> dict[str, s
     }
 
 
-def _worker_command(study: Path, words: list[str], home: Path, hours: float | None) -> list[str]:
+def _worker_words(study: Path, words: list[str], home: Path) -> list[str]:
     """What starts a worker; URLs go by the environment, where no process list shows them."""
-    until = [] if hours is None else ["--until", str(time.time() + 3600 * hours)]
     sets = [part for word in words for part in ("--set", word)]
-    program = [sys.executable, "-m", "automl_tf", "worker", str(study), "--events"]
-    return [*program, "--home", str(home.absolute()), *until, *sets]
+    return ["worker", str(study.absolute()), "--events", "--home", str(home.absolute()), *sets]
 
 
 def _own_output() -> TextIO:

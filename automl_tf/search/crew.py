@@ -1,142 +1,133 @@
-"""The worker processes of a search on one machine: started, listened to, started again."""
+"""The worker processes of a search: started, listened to, started again, asked to leave."""
 
-import os
 import queue
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
-import torch
+from automl_tf.errors import UserError
+from automl_tf.search.events import Event, Notice, Refusal, TrialStarted, decode
 
-from automl_tf.search.events import Event, Notice, TrialEnded, decode
-
-MOST_DEATHS = 3
-"""Workers that may die without a trial of their own ended before the search gives up."""
+MOST_EARLY_DEATHS = 3
+"""Workers that may die in a row before they have begun a trial; then the search gives up."""
 PATIENCE_SECONDS = 60
 """Time that workers have to save their trials after they were asked to leave."""
+MISTAKE = 2
+"""Status of a worker that met what only a person can mend."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A worker is gone.
+
+    Attributes:
+        status: What its process ended with, or None if nobody can tell.
+        account: Where it says why, or what is known of it.
+    """
+
+    status: int | None
+    account: str
+
+
+Lines = queue.SimpleQueue[tuple[int, str | Left]]
+"""What workers print, by the number of the worker, and that they have left."""
+
+
+class Hand(Protocol):
+    """A worker process, wherever it runs."""
+
+    def ask_to_leave(self) -> None:
+        """Makes it save its trial and end."""
+
+    def kill(self) -> None:
+        """Ends it at once."""
+
+
+class Site(Protocol):
+    """Where workers run."""
+
+    def start(self, worker: int, lines: Lines) -> Hand:
+        """Starts a worker, whose lines and whose end are put into the queue."""
 
 
 class Crew:
-    """Worker processes whose lines are read as they come.
+    """Workers whose events are read as they come.
 
     Args:
-        command: What starts a worker that prints its events.
-        variables: What it finds in its environment beside what this process has.
-        logs: Directory of what workers say beside their events.
+        site: Where they run.
         size: Number of workers.
-        devices: GPUs that each trial takes.
+        deadline: Time, on the monotonic clock, at which they are asked to leave.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        variables: Mapping[str, str],
-        logs: Path,
-        size: int,
-        devices: int,
-    ) -> None:
-        self._command = list(command)
-        self._variables = variables
-        self._logs = logs
+    def __init__(self, site: Site, size: int, deadline: float | None) -> None:
+        self._site = site
         self._size = size
-        self._devices = devices
-        self._lines: queue.SimpleQueue[tuple[int, str | None]] = queue.SimpleQueue()
-        self._processes: dict[int, subprocess.Popen[str]] = {}
-        self._deaths = 0
+        self._deadline = deadline
+        self._lines: Lines = queue.SimpleQueue()
+        self._hands: dict[int, Hand] = {}
+        self._refusals: dict[int, Refusal] = {}
+        self._have_begun: set[int] = set()
+        self._early_deaths = 0
+        self._dismissed_at: float | None = None
 
     def events(self, asked: threading.Event) -> Iterator[tuple[int, Event]]:
         """What the workers tell, until the last one has left."""
         for worker in range(self._size):
             self._start(worker)
-        asked_at: float | None = None
-        while self._processes:
-            if asked.is_set() and asked_at is None:
-                asked_at = time.monotonic()
-                self._signal(signal.SIGINT)
-            if asked_at is not None and time.monotonic() - asked_at > PATIENCE_SECONDS:
-                self._signal(signal.SIGKILL)
+        while self._hands:
+            self._dismiss_in_time(asked)
             try:
-                worker, line = self._lines.get(timeout=0.5)
+                worker, told = self._lines.get(timeout=0.5)
             except queue.Empty:
                 continue
-            if line is None:
-                yield from self._left(worker, asked)
-                continue
-            event = decode(line)
-            if event is not None:
-                self._deaths = 0 if isinstance(event, TrialEnded) else self._deaths
-                yield worker, event
+            if isinstance(told, Left):
+                yield from self._left(worker, told)
+            else:
+                yield from self._heard(worker, told)
 
-    def _left(self, worker: int, asked: threading.Event) -> Iterator[tuple[int, Event]]:
-        """Starts a worker again that died, unless death is all that workers do here."""
-        process = self._processes.pop(worker)
-        status = process.wait()
-        if status == 0 or asked.is_set():
-            return
-        self._deaths += 1
-        log = self._log(worker)
-        yield worker, Notice(f"worker {worker} died with status {status}; see {log}")
-        if self._deaths < MOST_DEATHS:
-            self._start(worker)
+    @property
+    def refusal(self) -> UserError | None:
+        """What only a person can mend, if every worker has met it."""
+        if len(self._refusals) < self._size:
+            return None
+        refusal = next(iter(self._refusals.values()))
+        return UserError(refusal.rule, refusal.remedy)
+
+    def _dismiss_in_time(self, asked: threading.Event) -> None:
+        """Asks the workers to leave once it is time, and ends those that do not."""
+        now = time.monotonic()
+        is_late = self._deadline is not None and now >= self._deadline
+        if self._dismissed_at is None and (asked.is_set() or is_late):
+            self._dismissed_at = now
+            for hand in self._hands.values():
+                hand.ask_to_leave()
+        elif self._dismissed_at is not None and now - self._dismissed_at > PATIENCE_SECONDS:
+            for hand in self._hands.values():
+                hand.kill()
 
     def _start(self, worker: int) -> None:
-        threads = max(1, (os.cpu_count() or 1) // self._size)
-        environment = {
-            **os.environ,
-            **self._variables,
-            "OMP_NUM_THREADS": str(threads),
-            "TOKENIZERS_PARALLELISM": "false",
-            "PYTHONUNBUFFERED": "1",
-        }
-        if torch.cuda.is_available():
-            gpus = gpus_of_worker(worker, self._devices, visible_gpus())
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-        with self._log(worker).open("a") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own command
-                self._command,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=environment,
-                text=True,
-                # Ctrl-C in the terminal is for the parent, which passes it on once.
-                start_new_session=True,
-            )
-        self._processes[worker] = process
-        threading.Thread(target=self._read, args=(worker, process), daemon=True).start()
+        self._have_begun.discard(worker)
+        self._hands[worker] = self._site.start(worker, self._lines)
 
-    def _read(self, worker: int, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._lines.put((worker, line))
-        self._lines.put((worker, None))
+    def _heard(self, worker: int, line: str) -> Iterator[tuple[int, Event]]:
+        event = decode(line)
+        if isinstance(event, TrialStarted):
+            self._have_begun.add(worker)
+            self._early_deaths = 0
+        if isinstance(event, Refusal):
+            self._refusals[worker] = event
+        if event is not None:
+            yield worker, event
 
-    def _signal(self, number: signal.Signals) -> None:
-        for process in self._processes.values():
-            process.send_signal(number)
-
-    def _log(self, worker: int) -> Path:
-        self._logs.mkdir(parents=True, exist_ok=True)
-        return self._logs / f"worker-{worker}.log"
-
-
-def visible_gpus() -> Sequence[str]:
-    """Names of the GPUs that this process sees, as CUDA_VISIBLE_DEVICES spells them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    count = torch.cuda.device_count()
-    return named.split(",")[:count] if named else [str(gpu) for gpu in range(count)]
-
-
-def gpus_of_worker(worker: int, devices: int, gpus: Sequence[str]) -> Sequence[str]:
-    """The GPUs of one of several workers, dealt out in turn: more workers than GPUs share them.
-
-    Args:
-        worker: Its number, counted from 0.
-        devices: GPUs that each trial takes.
-        gpus: Those there are.
-    """
-    first = worker * devices
-    return [gpus[gpu % len(gpus)] for gpu in range(first, first + devices)]
+    def _left(self, worker: int, left: Left) -> Iterator[tuple[int, Event]]:
+        """Starts a worker again that died, unless that is all that workers do here."""
+        del self._hands[worker]
+        if left.status in (0, MISTAKE) or self._dismissed_at is not None:
+            return
+        self._early_deaths += worker not in self._have_begun
+        status = "" if left.status is None else f" with status {left.status}"
+        yield worker, Notice(f"worker {worker} died{status}; {left.account}")
+        if self._early_deaths < MOST_EARLY_DEATHS:
+            self._start(worker)

@@ -71,11 +71,19 @@ class Notice:
     text: str
 
 
-Event = TrialStarted | TrialProgress | TrialValidated | TrialEnded | Notice
+@dataclass(frozen=True)
+class Refusal:
+    """A worker met what only a person can mend, and leaves: the rule and the remedy."""
+
+    rule: str
+    remedy: str
+
+
+Event = TrialStarted | TrialProgress | TrialValidated | TrialEnded | Notice | Refusal
 
 _KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
-    for kind in (TrialStarted, TrialProgress, TrialValidated, TrialEnded, Notice)
+    for kind in (TrialStarted, TrialProgress, TrialValidated, TrialEnded, Notice, Refusal)
 }
 
 

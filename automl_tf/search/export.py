@@ -53,7 +53,7 @@ def _notes(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
     for name in trial.params:
         notes[name] = f"searched: {definition.space.domains[name]}"
     for name in trial.user_attrs.get(SMALLER_BATCHES, {}):
-        notes[name] = "halved batches, twice as many: the trial had run out of memory"
+        notes[name] = "halved batches, twice as many: it had run out of memory or diverged"
     tried = flatten(definition.study.trial_config(settings_of(trial), definition.config.seed))
     for name in definition.config.full_training:
         notes[name] = f"for the full training; the trial had {tried[name]}"

@@ -25,8 +25,8 @@ LONGEST_PAUSE_SECONDS = 10.0
 # Classes and codes of SQLSTATE (PostgreSQL manual, appendix A): connection exceptions, too few
 # resources such as connections, and a server that is shutting down or starting.
 _AWAY_STATES = ("08", "53", "57P01", "57P02", "57P03", "57P05")
-# SQLite's primary result codes: busy, input or output error, disk full.
-_AWAY_CODES = (5, 10, 13)
+# SQLite's primary result codes: busy, input or output error. A full disk is told at once.
+_AWAY_CODES = (5, 10)
 
 _logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ One owner for the names of attributes, so that writers and readers agree.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ BEST_STEP = "best_step"
 LOST = "lost"
 SAMPLES = "samples"
 SMALLER_BATCHES = "smaller_batches"
+HOPELESS = "hopeless"
 SENTENCES = "sentences"
 BEST_SENTENCES = "best_sentences"
 
@@ -147,6 +148,11 @@ def best_sentences(trial: FrozenTrial) -> SentenceStatistics | None:
 def settings_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Any]:
     """What a trial is trained with, by dotted path: its parameters, or smaller batches."""
     return {**trial.params, **trial.user_attrs.get(SMALLER_BATCHES, {})}
+
+
+def hopeless(trials: Sequence[FrozenTrial]) -> dict[int, dict[str, Any]]:
+    """The parameters of the trials that would fail again whoever tries them, by number."""
+    return {trial.number: trial.params for trial in trials if trial.user_attrs.get(HOPELESS, False)}
 
 
 def _first_difference(name: str, old: Any, new: Any) -> tuple[str, Any, Any]:  # noqa: ANN401

@@ -3,14 +3,13 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
-import torch
 from optuna.storages import RDBStorage
 
 from automl_tf.config.study import AutoSampler, Study
@@ -28,6 +27,7 @@ from automl_tf.search.trial import Bench
 from automl_tf.search.worker import work
 from automl_tf.training.devices import check_devices
 from automl_tf.training.leaving import asked_to_leave
+from automl_tf.training.machine import keep_to_share
 from automl_tf.training.watching import Pause
 
 STORAGE_VARIABLE = "AUTOML_TF_STORAGE"
@@ -48,6 +48,11 @@ class Places:
     storage: str
     tracking: str
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """How a worker is told of the URLs: the environment is in no list of processes."""
+        return {STORAGE_VARIABLE: self.storage, TRACKING_VARIABLE: self.tracking}
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -66,14 +71,20 @@ class Opened:
     corpus: str
 
 
-def open_search(study: Study, places: Places) -> Opened:
+def open_search(study: Study, places: Places, *, trains_here: bool = True) -> Opened:
     """Checks a study and its corpus and creates it in the storage, or finds it there.
+
+    Args:
+        study: The study.
+        places: Where it keeps things.
+        trains_here: Whether trials will be trained on this machine's devices.
 
     Raises:
         UserError: If the corpus is not usable, the storage is not reachable, the study exists with
             another definition, or its trials ask for more devices than there are.
     """
-    check_devices(devices_of_a_trial(study))
+    if trains_here:
+        check_devices(devices_of_a_trial(study))
     if study.config.sampler.kind == "grid":
         grid(study.space)
     storage = open_storage(places.storage, places.home)
@@ -101,6 +112,7 @@ def join(
     tell: Callable[[Event], None],
     deadline: float | None = None,
     *,
+    gpu_share: float = 1.0,
     leaves_with_parent: bool = False,
 ) -> bool:
     """Works on a study in this process.
@@ -109,12 +121,14 @@ def join(
         opened: The study.
         places: Where it keeps things.
         tell: Where events go.
-        deadline: Time, in seconds since the epoch, at which the worker leaves.
+        deadline: Time, on the monotonic clock, at which the worker leaves.
+        gpu_share: Part of a GPU's memory that the worker may take.
         leaves_with_parent: Whether it leaves when the process that started it is gone.
 
     Returns:
         Whether a signal made it leave.
     """
+    keep_to_share(gpu_share)
     with asked_to_leave() as asked, _story(opened, places) as story:
 
         def tell_on(event: Event) -> None:
@@ -139,8 +153,7 @@ def join(
 def search(
     opened: Opened,
     places: Places,
-    worker_command: Sequence[str],
-    num_workers: int,
+    crew: Crew,
     on_event: Callable[[int, Event], None],
 ) -> bool:
     """Runs a study with worker processes until its budget is spent.
@@ -148,38 +161,27 @@ def search(
     Args:
         opened: The study.
         places: Where it keeps things.
-        worker_command: What starts a worker that prints its events.
-        num_workers: Processes.
+        crew: The workers.
         on_event: Told of each event with the number of its worker.
 
     Returns:
         Whether Ctrl-C ended it. Everything is saved either way.
+
+    Raises:
+        UserError: If every worker met what only a person can mend.
     """
     with claiming(opened.storage, opened.study.study_name):
         for number in return_lost_trials(opened.storage, opened.study):
             on_event(0, Notice(f"trial {number} goes on: its worker was gone"))
     with asked_to_leave() as asked, _story(opened, places) as story:
-        devices = devices_of_a_trial(opened.definition.study)
-        variables = {STORAGE_VARIABLE: places.storage, TRACKING_VARIABLE: places.tracking}
-        crew = Crew(worker_command, variables, places.home / "logs", num_workers, devices)
         for worker, event in crew.events(asked):
             on_event(worker, event)
             if isinstance(event, TrialEnded):
                 story.refresh()
-        story.finish(interrupted=asked.is_set())
-        return asked.is_set()
-
-
-def default_workers(devices: int = 1) -> int:
-    """One worker a GPU, or one a core: two threads of one trial gain less than two trials.
-
-    Args:
-        devices: GPUs or cores that each trial takes.
-    """
-    if torch.cuda.is_available():
-        return max(1, torch.cuda.device_count() // devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    return max(1, min(8, cores // devices))
+        story.finish(interrupted=asked.is_set() or crew.refusal is not None)
+    if crew.refusal is not None:
+        raise crew.refusal
+    return asked.is_set()
 
 
 def devices_of_a_trial(study: Study) -> int:
@@ -204,7 +206,7 @@ def _some_data_settings(study: Study) -> dict[str, Any]:
 
 def _pause(asked: threading.Event, deadline: float | None, parent: int | None) -> Pause:
     def should_pause() -> bool:
-        is_late = deadline is not None and time.time() >= deadline
+        is_late = deadline is not None and time.monotonic() >= deadline
         is_orphan = parent is not None and os.getppid() != parent
         return asked.is_set() or is_late or is_orphan
 

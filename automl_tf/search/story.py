@@ -72,7 +72,7 @@ class TrialStory:
         return samples
 
     def note_smaller_batches(self, settings: str) -> None:
-        """That the trial ran out of memory, and with what it begins anew."""
+        """With what smaller batches the trial begins anew."""
         self._best = None
         self._run.set_tags({SMALLER_BATCHES: settings})
 

@@ -1,6 +1,7 @@
 """From a study's sampler and pruner to Optuna's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import optuna
@@ -36,6 +37,7 @@ from automl_tf.config.study import (
 )
 from automl_tf.errors import Place, UserError
 from automl_tf.search.auto.sampler import InformedSampler
+from automl_tf.search.avoiding import AvoidingSampler
 
 
 def distribution(domain: Domain) -> BaseDistribution:
@@ -50,8 +52,12 @@ def distribution(domain: Domain) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log=domain.log, step=step)
 
 
-def build_sampler(  # noqa: C901 - one case a kind
-    sampler: Sampler, space: Space, study_seed: int, number: int
+def build_sampler(
+    sampler: Sampler,
+    space: Space,
+    study_seed: int,
+    number: int,
+    failed: Sequence[Mapping[str, Any]] = (),
 ) -> BaseSampler:
     """The sampler that proposes one trial.
 
@@ -63,7 +69,18 @@ def build_sampler(  # noqa: C901 - one case a kind
         space: The search space.
         study_seed: Seed of the study.
         number: Number of the trial.
+        failed: Configurations that are known to fail, which a sampler that learns proposes no more.
+            The others stay as they are: what they propose depends on the number alone.
     """
+    built = _sampler(sampler, space, study_seed, number)
+    if failed and isinstance(sampler, TPESampler | GPSampler | CMAESSampler | NSGAIISampler):
+        return AvoidingSampler(built, _distributions(space), failed)
+    return built
+
+
+def _sampler(  # noqa: C901 - one case a kind
+    sampler: Sampler, space: Space, study_seed: int, number: int
+) -> BaseSampler:
     seed = trial_seed(study_seed, number)
     match sampler:
         case AutoSampler(learn_from=learn_from):

@@ -16,7 +16,7 @@ from automl_tf.config.study import StudyConfig
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.data.subwords import BOS, EOS, PAD
 from automl_tf.decoding.latency import median_latency_ms
-from automl_tf.errors import UserError
+from automl_tf.errors import UserError, disk_is_full
 from automl_tf.model.size import num_parameters
 from automl_tf.search.events import (
     Event,
@@ -28,6 +28,7 @@ from automl_tf.search.events import (
 from automl_tf.search.record import (
     BEST_SENTENCES,
     BEST_STEP,
+    HOPELESS,
     INFEASIBLE,
     NUM_PARAMETERS,
     REASON,
@@ -40,15 +41,16 @@ from automl_tf.search.record import (
     VALIDATIONS,
     Definition,
     best_bleu,
+    hopeless,
     settings_of,
 )
 from automl_tf.search.story import TrialStory
 from automl_tf.search.strategy import pruning_reason, trial_seed
 from automl_tf.tracking.study import StudyRun
+from automl_tf.training.checkpoints import LAST_CHECKPOINT
 from automl_tf.training.fit import fit
 from automl_tf.training.memory import free_memory, is_out_of_memory, smaller_batches
 from automl_tf.training.module import build_model
-from automl_tf.training.watcher import LAST_CHECKPOINT
 from automl_tf.training.watching import (
     CurvePoint,
     Decision,
@@ -116,7 +118,7 @@ class Ending:
     state: TrialState
     values: tuple[float, ...] = ()
     reason: str | None = None
-    lacks_memory: bool = False
+    is_worth_smaller_batches: bool = False
 
 
 def trial_directory(home: Path, study_name: str, number: int) -> Path:
@@ -133,18 +135,31 @@ def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
     """
     config = bench.trial_config(trial.number, trial.params)
     story = TrialStory(trial, config, bench.tracking)
-    ending = _attempt(trial, story, bench)
-    if ending.lacks_memory and SMALLER_BATCHES not in trial.user_attrs:
+    ending = _failed_before(trial, bench) or _attempt(trial, story, bench)
+    if ending.is_worth_smaller_batches and SMALLER_BATCHES not in trial.user_attrs:
         smaller = smaller_batches(config)
         if smaller is not None:
-            _note_smaller_batches(trial, story, bench, smaller)
+            _note_smaller_batches(trial, story, bench, smaller, ending.reason)
             ending = _attempt(trial, story, bench)
+    if ending.is_worth_smaller_batches:
+        trial.set_user_attr(HOPELESS, True)  # noqa: FBT003 - the attribute's value
     if ending.state != TrialState.WAITING and not _is_among_best(trial, ending, bench):
         trial.set_user_attr(SENTENCES, {})
     trial.set_user_attr(REASON, ending.reason)
     story.end(STATE_NAMES[ending.state], ending.reason)
     trial.set_user_attr(RUN_ID, story.run_id)
     return ending
+
+
+def _failed_before(trial: optuna.Trial, bench: Bench) -> Ending | None:
+    """The end of a trial whose very settings are known to fail, before it has begun."""
+    known = hopeless(bench.study.get_trials(deepcopy=False))
+    for number, params in known.items():
+        if params == trial.params:
+            return Ending(
+                TrialState.FAIL, reason=f"not trained: trial {number} failed with these settings"
+            )
+    return None
 
 
 def _is_among_best(trial: optuna.Trial, ending: Ending, bench: Bench) -> bool:
@@ -163,7 +178,9 @@ def _attempt(trial: optuna.Trial, story: TrialStory, bench: Bench) -> Ending:
         ending = _Run(trial, config, story, bench).to_its_end()
     except UserError as error:
         ending = Ending(TrialState.FAIL, reason=str(error))
-    except Exception as error:  # noqa: BLE001 - one trial's failure must not end the study
+    except Exception as error:  # one trial's failure must not end the study
+        if disk_is_full(error):
+            raise
         ending = _failure(error)
         story.attach("error.txt", traceback.format_exc())
     if ending.state == TrialState.FAIL:
@@ -173,13 +190,18 @@ def _attempt(trial: optuna.Trial, story: TrialStory, bench: Bench) -> Ending:
 
 
 def _note_smaller_batches(
-    trial: optuna.Trial, story: TrialStory, bench: Bench, smaller: Mapping[str, int]
+    trial: optuna.Trial,
+    story: TrialStory,
+    bench: Bench,
+    smaller: Mapping[str, int],
+    reason: str | None,
 ) -> None:
-    """Lets the trial begin anew in less memory."""
+    """Lets the trial begin anew with as many tokens an update, and fewer at once."""
     trial.set_user_attr(SMALLER_BATCHES, smaller)
     words = ", ".join(f"{name} = {value}" for name, value in smaller.items())
     story.note_smaller_batches(words)
-    bench.tell(Notice(f"trial {trial.number} ran out of memory and begins anew with {words}"))
+    why = (reason or "").partition(":")[0]
+    bench.tell(Notice(f"trial {trial.number}: {why}; it begins anew with {words}"))
     # Its checkpoint counts in batches of the other size.
     shutil.rmtree(bench.directory(trial.number), ignore_errors=True)
 
@@ -193,7 +215,7 @@ def _failure(error: BaseException) -> Ending:
     text = str(error).strip().split("\n")[0]
     lacks_memory = is_out_of_memory(error)
     kind = "out of memory" if lacks_memory else type(error).__name__
-    return Ending(TrialState.FAIL, reason=f"{kind}: {text}", lacks_memory=lacks_memory)
+    return Ending(TrialState.FAIL, reason=f"{kind}: {text}", is_worth_smaller_batches=lacks_memory)
 
 
 class _Run:
@@ -307,6 +329,7 @@ class _Run:
                 return Ending(
                     TrialState.FAIL,
                     reason=f"diverged: loss or gradient is not finite by step {result.step}",
+                    is_worth_smaller_batches=True,
                 )
         if result.best is None:
             return Ending(TrialState.FAIL, reason="no validation BLEU")

@@ -11,10 +11,11 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from automl_tf.errors import disk_is_full, full_disk
 from automl_tf.search.events import Notice, TrialEnded
 from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
 from automl_tf.search.patience import is_away
-from automl_tf.search.record import INFEASIBLE, SECONDS, WORKER, validations
+from automl_tf.search.record import INFEASIBLE, SECONDS, WORKER, hopeless, validations
 from automl_tf.search.storage import HEARTBEAT_SECONDS, claiming
 from automl_tf.search.strategy import build_sampler, distribution, grid
 from automl_tf.search.trial import STATE_NAMES, Bench, Ending, run_trial
@@ -39,7 +40,15 @@ def work(bench: Bench) -> None:
         if trial is None:
             return
         with _heartbeat(bench.storage, trial):
-            ending = run_trial(trial, bench)
+            try:
+                ending = run_trial(trial, bench)
+            except Exception as error:
+                if not disk_is_full(error):
+                    raise
+                # Where the database has no room either, the next worker finds this one gone.
+                with contextlib.suppress(Exception):
+                    pause_trial(bench.storage, trial._trial_id)  # noqa: SLF001
+                raise full_disk(error) from error
             _tell(bench, trial, ending)
 
 
@@ -61,7 +70,11 @@ def claim(bench: Bench) -> optuna.Trial | None:
         if not _may_claim(bench, trials):
             return None
         study.sampler = build_sampler(
-            config.sampler, bench.definition.space, config.seed, _next_number(trials)
+            config.sampler,
+            bench.definition.space,
+            config.seed,
+            _next_number(trials),
+            list(hopeless(trials).values()),
         )
         trial = study.ask(
             {name: distribution(domain) for name, domain in bench.definition.space.domains.items()}

@@ -11,12 +11,13 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData
+from automl_tf.training.checkpoints import checkpoint_in
 from automl_tf.training.devices import train_together
 from automl_tf.training.machine import keep_freed_memory, precision
 from automl_tf.training.member import trainer_options
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.team import ALONE, Team
-from automl_tf.training.watcher import LAST_CHECKPOINT, Watcher
+from automl_tf.training.watcher import Watcher
 from automl_tf.training.watching import FitResult, Observer, Outcome, Pause, Progress
 
 
@@ -69,8 +70,7 @@ def _fit(
         module.model.compile(dynamic=True)
     watcher = Watcher(config, directory, team, observer, progress, should_pause)
     trainer = _trainer(config, directory, team, watcher)
-    last = directory / LAST_CHECKPOINT
-    trainer.fit(module, ckpt_path=last if last.exists() else None, weights_only=True)
+    trainer.fit(module, ckpt_path=checkpoint_in(directory), weights_only=True)
     if watcher.outcome is Outcome.FINISHED and config.training.average_checkpoints > 1:
         watcher.try_average(module)
     return watcher.result(trainer.global_step)

@@ -27,6 +27,25 @@ def _is_fast_at_bf16() -> bool:
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
+def has_gpu() -> bool:
+    """Whether there is a GPU that torch sees."""
+    return torch.cuda.is_available()
+
+
+def keep_to_share(share: float) -> None:
+    """Keeps this process to a part of its GPU's memory.
+
+    Others train on the same GPU: a trial that asks for more than its part is the one to run out
+    of memory, and not whoever comes last.
+
+    Args:
+        share: Of the memory of each GPU, more than 0 and at most 1.
+    """
+    if torch.cuda.is_available():
+        for gpu in range(torch.cuda.device_count()):
+            torch.cuda.set_per_process_memory_fraction(share, gpu)
+
+
 def keep_freed_memory() -> None:
     """Tells glibc to keep the memory of freed tensors for the next step.
 

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
+from automl_tf.training.checkpoints import WholeCheckpoints
 from automl_tf.training.team import Team
 from automl_tf.training.watching import (
     CurvePoint,
@@ -72,13 +73,13 @@ class Failure:
 def trainer_options(team: Team) -> dict[str, Any]:
     """What Lightning's trainer has to know of the devices."""
     if team.size == 1:
-        return {"accelerator": "auto", "devices": 1}
+        return {"accelerator": "auto", "devices": 1, "plugins": [WholeCheckpoints()]}
     return {
         "accelerator": "cuda" if torch.cuda.is_available() else "cpu",
         "devices": team.size,
         # The model's buffers are tables that never change.
         "strategy": DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True),
-        "plugins": [TorchElasticEnvironment()],
+        "plugins": [TorchElasticEnvironment(), WholeCheckpoints()],
         # The batches are divided already.
         "use_distributed_sampler": False,
     }

@@ -13,6 +13,7 @@ from automl_tf.config.settings import TrialConfig
 from automl_tf.data.batches import Batch
 from automl_tf.scoring.scores import Scores
 from automl_tf.scoring.sentences import SentenceStatistics
+from automl_tf.training.checkpoints import LAST_CHECKPOINT
 from automl_tf.training.machine import machine_load, peak_memory_mb
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.schedule import learning_rate_factor
@@ -30,8 +31,6 @@ from automl_tf.training.watching import (
 from automl_tf.training.weights import BEST_WEIGHTS, average_weights, save_weights
 
 POINTS_PER_VALIDATION = 10
-
-LAST_CHECKPOINT = "last.ckpt"
 
 
 class Watcher(Callback):

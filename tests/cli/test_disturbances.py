@@ -1,10 +1,12 @@
 """A search that is interrupted or killed ends as if nothing had happened."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,48 @@ def test_disturbed_search_ends_like_an_undisturbed_one(
         history = client.get_metric_history(trial["mlflow_run_id"], "val_bleu")
         assert {str(point.step): point.value for point in history} == trial["intermediate"]
         assert client.get_run(trial["mlflow_run_id"]).info.status == "FINISHED"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a disk of its own."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(disk)]
+    if subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("only an administrator may mount a disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_once_and_nothing_is_lost(
+    undisturbed: dict[str, Any], small_disk: Path
+) -> None:
+    words = ("--set", "training.max_steps=300")
+    process = start_search(undisturbed["study"], small_disk, *words)
+    read_until(process, "trial 0 step 60:")
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(2**16))
+    rest = process.stdout.read()
+    assert process.wait(timeout=60) == 2
+    assert "A disk is full" in rest
+    assert "Make room" in rest
+    assert "Traceback" not in rest
+    filler.unlink()
+    run("search", str(undisturbed["study"]), *words, "--workers", "1", home=small_disk)
+    assert curves(small_disk) == undisturbed["curves"]
+
+
+@pytest.mark.slow
+def test_the_number_of_workers_changes_no_result(
+    undisturbed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for workers in ("1", "3"):
+        words = ("--set", "training.max_steps=60", "--workers", workers)
+        done = start_search(undisturbed["study"], tmp_path / workers, *words)
+        done.communicate(timeout=300)
+    assert curves(tmp_path / "1") == curves(tmp_path / "3")

@@ -14,7 +14,8 @@ from automl_tf.config.files import read_export, read_study
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData
 from automl_tf.errors import UserError
-from automl_tf.training.fit import LAST_CHECKPOINT, fit
+from automl_tf.training.checkpoints import LAST_CHECKPOINT
+from automl_tf.training.fit import fit
 from automl_tf.training.watching import Decision
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,6 +17,7 @@ from automl_tf.search.storage import default_url
 from automl_tf.tracking.home import default_tracking_uri
 from automl_tf.training.fit import fit
 from automl_tf.training.memory import is_out_of_memory, smaller_batches
+from automl_tf.training.watching import FitResult, Outcome
 from tests.cli.studies import write_study
 from tests.conftest import small_config
 from tests.search.making import new_home
@@ -72,6 +73,34 @@ def test_once_only_and_the_worker_lives_on(searched) -> None:
     assert tried == [(256, 1), (128, 2)] * 2
     assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2
     assert all(trial.user_attrs[REASON].startswith("out of memory") for trial in study.trials)
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_is_tried_once_more_and_then_known(
+    reversal: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def fit_that_diverges(config, *_words):
+        tried.append(config.training.batch_tokens)
+        return FitResult(Outcome.DIVERGED, 10, None, None, None, seconds=1.0)
+
+    monkeypatch.setattr(trial_file, "fit", fit_that_diverges)
+    home = tmp_path / "home"
+    where = Places(new_home(home), default_url(home), default_tracking_uri(home))
+    given = [{"model.d_model": 16, "model.num_heads": 1, "model.dropout": 0.1}] * 2
+    rate = {"training.learning_rate": 0.01}
+    study = write_study(tmp_path, reversal, start_with=[{**one, **rate} for one in given])
+    opened = open_search(read_study(study, ["budget.trials=2"]), where)
+    # Queued twice on purpose: a study skips what it has queued already.
+    opened.study.enqueue_trial({**given[0], **rate})
+    join(opened, where, lambda _event: None)
+    first, second = opened.study.trials
+    assert tried == [256, 128]
+    assert first.user_attrs[REASON].startswith("diverged")
+    assert second.params == first.params
+    assert second.user_attrs[REASON] == "not trained: trial 0 failed with these settings"
+    assert [trial.state for trial in (first, second)] == [TrialState.FAIL] * 2
 
 
 def test_batches_hold_the_longest_sentence(reversal: dict) -> None:

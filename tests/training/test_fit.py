@@ -12,9 +12,9 @@ from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer
+from automl_tf.training.checkpoints import LAST_CHECKPOINT
 from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule, build_model
-from automl_tf.training.watcher import LAST_CHECKPOINT
 from automl_tf.training.watching import Decision, Outcome, Validation
 from automl_tf.training.weights import BEST_WEIGHTS, load_best
 from tests.conftest import small_config
