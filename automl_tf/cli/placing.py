@@ -1,11 +1,15 @@
 """Where the workers of a search run: on this machine, or on the nodes of a cluster."""
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl_tf.config.study import Study
 from automl_tf.errors import Place, UserError
+
+RAY_TOKEN = Path.home() / ".ray" / "auth_token"
+"""Where `ray start` keeps the token of a person's clusters."""
 
 if TYPE_CHECKING:
     from automl_tf.search.crew import Crew, Site
@@ -72,6 +76,7 @@ def _here(
 def _there(
     words: list[str], study: Study, places: "Places", on: str, gpus_per_trial: float | None
 ) -> tuple["Site", int]:
+    _show_ray_its_token()
     try:
         from automl_tf.search import cluster
     except ImportError as error:
@@ -89,6 +94,15 @@ def _there(
     room = cluster.room_for(share)
     logs: Path = places.home / "logs"
     return cluster.Cluster([*words, *_share(gpus or 1)], places.variables, logs, share), room
+
+
+def _show_ray_its_token() -> None:
+    """Has Ray use the token of this person's clusters, which `ray start` asks for by default.
+
+    Ray reads the variable when it is imported. A cluster without authentication ignores it.
+    """
+    if RAY_TOKEN.exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _share(gpus: float) -> list[str]:

@@ -56,7 +56,7 @@ def search(
     on: Annotated[
         str | None,
         typer.Option(
-            metavar="ray[://HOST:PORT]", help="Run the workers on a Ray cluster: this machine's."
+            metavar="ray[://HOST:PORT]", help="Run the workers on the Ray cluster of this machine."
         ),
     ] = None,
     gpus_per_trial: Annotated[

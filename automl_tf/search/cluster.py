@@ -34,6 +34,7 @@ SECRETS = (
 """Variables that workers need as this process has them."""
 SECONDS_UNTIL_NOTICE = 20.0
 """Wait for a node with room until the person is told of it."""
+CONNECTION_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 0.5
 """Of a call that asks for what a worker has printed."""
 _OPTION = Place(key="--on")
@@ -87,8 +88,8 @@ def connect(address: str, storage: str) -> int:
 
     Args:
         address: ``ray`` for the cluster that this machine belongs to (or RAY_ADDRESS names), a new
-            one of this machine alone where there is none; else ``ray://HOST:PORT`` of its client
-            server.
+            one of this machine alone where there is none; else ``ray://HOST:PORT``, the address
+            that its head was started with. This machine has to be one of its nodes.
         storage: URL of the study database.
 
     Returns:
@@ -97,19 +98,16 @@ def connect(address: str, storage: str) -> int:
     Raises:
         UserError: If it cannot be reached, or if its nodes cannot share the database.
     """
-    where = None if address == "ray" else address
+    where = _answering(address)
     try:
         ray.init(
-            address=where, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+            address=where,
+            include_dashboard=None if where else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"No Ray cluster answers at {address}: {reason}",
-            "Start one with `ray start --head` and say --on ray on the same machine, or "
-            "--on ray://HOST:10001 from another.",
-            _OPTION,
-        ) from error
+        raise _no_cluster(address, error) from error
     nodes = [node for node in ray.nodes() if node["Alive"]]
     hosts = {node["NodeManagerHostname"] for node in nodes}
     if len(hosts) > 1 and storage.startswith("sqlite"):
@@ -119,6 +117,30 @@ def connect(address: str, storage: str) -> int:
             _OPTION,
         )
     return len(nodes)
+
+
+def _answering(address: str) -> str | None:
+    """The address as Ray wants it, once something listens there: Ray itself waits for long."""
+    if address == "ray":
+        return None
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"{address} is no address.", "Give ray or ray://HOST:PORT.", _OPTION)
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECTION_SECONDS).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from error
+    return f"{host}:{port}"
+
+
+def _no_cluster(address: str, error: Exception) -> UserError:
+    reason = str(error).strip().split("\n")[0]
+    return UserError(
+        f"No Ray cluster answers at {address}: {reason}.",
+        "Start one with `ray start --head`, join it with `ray start --address=HOST:6379`, and say "
+        "--on ray on one of its nodes.",
+        _OPTION,
+    )
 
 
 def has_gpus() -> bool:

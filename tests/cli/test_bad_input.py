@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from automl_tf.cli.main import main
@@ -189,3 +190,23 @@ def test_nothing_to_sync_and_a_server_that_is_away(told, tmp_path: Path) -> None
     message = told("sync", "lonely", "--tracking", "http://me:secret@127.0.0.1:9")
     assert "1 of 1 runs" in message
     assert "secret" not in message
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--gpus-per-trial", "0.5"], "--gpus-per-trial = 0.5 goes with --on ray"),
+        (["--on", "ray", "--workers-per-gpu", "2"], "--workers-per-gpu = 2 goes with no cluster"),
+        (["--on", "ray://nowhere"], "ray://nowhere is no address"),
+    ],
+)
+def test_options_of_where_workers_run(
+    told, tmp_path: Path, corpus: dict, words: list[str], expected: str
+) -> None:
+    assert expected in told("search", str(write_study(tmp_path, corpus)), *words)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to share")
+def test_a_gpu_that_is_not_there_is_not_shared(told, tmp_path: Path, corpus: dict) -> None:
+    words = ("search", str(write_study(tmp_path, corpus)), "--workers-per-gpu", "2")
+    assert "this machine has no GPU" in told(*words)
