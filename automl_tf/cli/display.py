@@ -6,9 +6,9 @@ from types import TracebackType
 
 from typing_extensions import override
 
-from automl_tf.cli.summary import Given, header, plain_line, summary
+from automl_tf.cli.summary import Given, header, plain_line, standing_words, summary
 from automl_tf.config.study import StudyConfig
-from automl_tf.search.events import Event, encode
+from automl_tf.search.events import Event, Notice, StudyStanding, encode
 from automl_tf.search.leaderboard import Leaderboard
 
 
@@ -18,8 +18,8 @@ class Display(AbstractContextManager["Display"]):
     def begin(self, board: Leaderboard, corpus: str) -> None:
         """Told once what the study holds already, and of its corpus."""
 
-    def show(self, worker: int, event: Event) -> None:
-        """Told of each event."""
+    def show(self, worker: int | None, event: Event) -> None:
+        """Told of each event and the number of its worker, if this search has started it."""
 
     def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
         """Told once how the study stands."""
@@ -37,7 +37,7 @@ class JsonDisplay(Display):
     """One JSON object a line: the events, then the leaderboard."""
 
     @override
-    def show(self, worker: int, event: Event) -> None:
+    def show(self, worker: int | None, event: Event) -> None:
         _print(json.dumps({"worker": worker, **json.loads(encode(event))}))
 
     @override
@@ -59,16 +59,32 @@ class PlainDisplay(QuietDisplay):
     def __init__(self, config: StudyConfig, workers: int) -> None:
         self._config = config
         self._workers = workers
+        self._spent = 0
 
     @override
     def begin(self, board: Leaderboard, corpus: str) -> None:
+        self._spent = board.spent
         _print(header(self._config, self._workers, board, corpus))
 
     @override
-    def show(self, worker: int, event: Event) -> None:
+    def show(self, worker: int | None, event: Event) -> None:
+        if isinstance(event, StudyStanding):
+            self._show_standing(event)
+            return
         line = plain_line(event)
         if line:
-            _print(line)
+            is_others = worker is None and not isinstance(event, Notice)
+            _print(f"{line} (another worker)" if is_others else line)
+
+    def _show_standing(self, now: StudyStanding) -> None:
+        """How much of the budget is spent, when that has changed."""
+        if now.spent == self._spent:
+            return
+        self._spent = now.spent
+        words = standing_words(now.spent, self._config.budget.trials, now.counts)
+        best = "" if now.best_bleu is None else f"; best BLEU {now.best_bleu:.2f}"
+        trial = "" if now.best_trial is None else f" (trial {now.best_trial})"
+        _print(f"{words}{best}{trial}")
 
 
 def _print(text: str) -> None:

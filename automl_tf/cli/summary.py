@@ -14,10 +14,7 @@ Given = Mapping[str, str]
 
 def header(config: StudyConfig, workers: int, board: Leaderboard, corpus: str) -> str:
     """What is about to run, in two lines."""
-    ended = sum(
-        count for state, count in board.counts.items() if state not in ("running", "waiting")
-    )
-    resumed = f", {ended} done before" if ended else ""
+    resumed = f", {board.spent} done before" if board.spent else ""
     noun = "worker" if workers == 1 else "workers"
     return (
         f"study {config.name}: {config.budget.trials} trials{resumed}, {workers} {noun}, "
@@ -42,6 +39,19 @@ def plain_line(event: Event) -> str | None:
         case Notice():
             return event.text
     return None
+
+
+def standing_words(spent: int, budget: int, counts: Mapping[str, int]) -> str:
+    """How much of a budget of trials is spent, and the trials by their states."""
+    states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return f"{spent} of {budget} trials" + (f": {states}" if states else "")
+
+
+def clock(seconds: float) -> str:
+    """A time as a clock shows it, as in ``2:05`` or ``1:02:05``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def summary(board: Leaderboard, given: Given, *, interrupted: bool) -> list[str]:

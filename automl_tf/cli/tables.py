@@ -1,13 +1,15 @@
 """Studies and leaderboards as tables in the terminal."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from automl_tf.search.leaderboard import Leaderboard, TrialRow
+from automl_tf.search.leaderboard import LEAST_FOR_IMPORTANCE, Leaderboard, TrialRow
 
 STYLES = {
     "complete": "green",
@@ -39,32 +41,40 @@ def print_studies(boards: Sequence[Leaderboard]) -> None:
 
 
 def print_leaderboard(board: Leaderboard) -> None:
-    """Prints the trials, best first, and what matters among the settings."""
+    """Prints the trials, best first, why they ended, and what matters among the settings."""
     console = _console()
     counts = ", ".join(f"{count} {state}" for state, count in board.counts.items() if count)
     objectives = ", ".join(f"{name} ({direction})" for name, direction in board.objectives)
     console.print(f"{board.study}: {counts or 'no trials'}; objectives {objectives}")
-    console.print(_trials_table(board))
+    settings = sorted({name for trial in board.trials for name in trial.params})
+    table = _trials_table(board, settings)
+    unlimited = console.options.update(max_width=sys.maxsize)
+    is_wide = Measurement.get(console, unlimited, table).maximum <= console.width
+    # Squeezed columns cut numbers off.
+    console.print(table if is_wide else _trials_table(board, []))
+    console.print(_remarks(board, [] if is_wide else settings))
     if len(board.objectives) > 1 and board.best:
         front = ", ".join(str(number) for number in board.best)
         console.print(f"Pareto front: trials {front}")
     if board.importances:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in board.importances.items())
         console.print(f"importance for {board.objectives[0][0]}: {shares}")
+    elif board.counts["complete"] < LEAST_FOR_IMPORTANCE:
+        console.print(f"importances are shown from {LEAST_FOR_IMPORTANCE} complete trials on")
     console.print(f"MLflow: {board.mlflow['tracking_uri']}, experiment {board.study}")
 
 
-def _trials_table(board: Leaderboard) -> Table:
+def _trials_table(board: Leaderboard, settings: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False)
     columns = ["trial", "state", *(name for name, _ in board.objectives), "BLEU by step"]
-    settings = sorted({name for trial in board.trials for name in trial.params})
     highest = max((trial.best_bleu or 0.0 for trial in board.trials), default=0.0)
     for name in columns:
-        table.add_column(name, justify="left" if name in ("state", "BLEU by step") else "right")
-    for name in settings:
-        table.add_column(name.split(".", 1)[1], justify="right")
-    for name in ("parameters", "seconds", "reason"):
-        table.add_column(name, justify="left" if name == "reason" else "right")
+        is_text = name in ("state", "BLEU by step")
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
+    for name in (*settings, "parameters", "seconds"):
+        # A word a line: columns as narrow as their numbers.
+        title = name.split(".")[-1].replace("_", "\n")
+        table.add_column(title, justify="right", no_wrap=True)
     for trial in board.ranked():
         table.add_row(*_cells(trial, board, settings, highest))
     return table
@@ -76,7 +86,9 @@ def _cells(
     mark = "*" if trial.number in board.best else ""
     best = "" if trial.best_bleu is None else f"({trial.best_bleu:.2f})"
     blank = [best, *[""] * (len(board.objectives) - 1)]
-    values = [f"{value:.2f}" for value in trial.values] if trial.values else blank
+    names = [name for name, _ in board.objectives]
+    pairs = zip(names, trial.values or [], strict=False)
+    values = [amount(name, value) for name, value in pairs] or blank
     return [
         f"{mark}{trial.number}",
         Text(trial.state, style=STYLES[trial.state]),
@@ -85,8 +97,37 @@ def _cells(
         *(_value(trial.params.get(name, "")) for name in settings),
         "" if trial.num_parameters is None else f"{trial.num_parameters:,}",
         f"{trial.seconds:.0f}",
-        trial.reason or "",
     ]
+
+
+def amount(name: str, value: float) -> str:
+    """A value of an objective: whole numbers in full, scores to two digits."""
+    if name == "num_parameters":
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if name == "train_hours" else f"{value:.2f}"
+
+
+def _remarks(board: Leaderboard, settings: Sequence[str]) -> Table:
+    """A line for each trial with something to say of it, in the order of the table."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right", no_wrap=True)
+    for trial in board.ranked():
+        known = [name for name in settings if name in trial.params]
+        given = ", ".join(f"{name.split('.')[1]} {_value(trial.params[name])}" for name in known)
+        words = "; ".join(part for part in (_course(trial), trial.reason or "", given) if part)
+        if words:
+            table.add_row(f"trial {trial.number}:", words)
+    return table
+
+
+def _course(trial: TrialRow) -> str:
+    """Where a running trial is."""
+    if trial.state != "running":
+        return ""
+    if trial.last_step is None:
+        return "runs, not validated yet"
+    bleu = trial.intermediate[trial.last_step]
+    return f"runs: BLEU {bleu:.2f} at step {trial.last_step} of {trial.max_steps}"
 
 
 def sparkline(values: Sequence[float], highest: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from automl_tf.errors import UserError
-from automl_tf.search.events import Event, Notice, Refusal, TrialStarted, decode
+from automl_tf.search.events import Event, Notice, Refusal, TrialStarted, WorkerJoined, decode
 
 MOST_EARLY_DEATHS = 3
 """Workers that may die in a row before they have begun a trial; then the search gives up."""
@@ -67,13 +67,18 @@ class Crew:
         self._deadline = deadline
         self._lines: Lines = queue.SimpleQueue()
         self._hands: dict[int, Hand] = {}
+        self._names: dict[int, str] = {}
         self._refusals: dict[int, Refusal] = {}
         self._have_begun: set[int] = set()
         self._early_deaths = 0
         self._dismissed_at: float | None = None
 
-    def events(self, asked: threading.Event) -> Iterator[tuple[int, Event]]:
-        """What the workers tell, until the last one has left."""
+    def speaks(self, name: str) -> bool:
+        """Whether a worker of that name belongs to the crew and has more to tell."""
+        return name in self._names.values()
+
+    def events(self, asked: threading.Event) -> Iterator[tuple[int, Event] | None]:
+        """What the workers tell, until the last one has left; None while they are silent."""
         for worker in range(self._size):
             self._start(worker)
         while self._hands:
@@ -81,6 +86,7 @@ class Crew:
             try:
                 worker, told = self._lines.get(timeout=0.5)
             except queue.Empty:
+                yield None
                 continue
             if isinstance(told, Left):
                 yield from self._left(worker, told)
@@ -118,12 +124,15 @@ class Crew:
             self._early_deaths = 0
         if isinstance(event, Refusal):
             self._refusals[worker] = event
-        if event is not None:
+        if isinstance(event, WorkerJoined):
+            self._names[worker] = event.name
+        elif event is not None:
             yield worker, event
 
     def _left(self, worker: int, left: Left) -> Iterator[tuple[int, Event]]:
         """Starts a worker again that died, unless that is all that workers do here."""
         del self._hands[worker]
+        self._names.pop(worker, None)
         if left.status in (0, MISTAKE) or self._dismissed_at is not None:
             return
         self._early_deaths += worker not in self._have_begun

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,46 @@ class Refusal:
     remedy: str
 
 
-Event = TrialStarted | TrialProgress | TrialValidated | TrialEnded | Notice | Refusal
+@dataclass(frozen=True)
+class WorkerJoined:
+    """A worker begins to claim trials, under the name that the storage will know it by."""
 
-_KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind
-    for kind in (TrialStarted, TrialProgress, TrialValidated, TrialEnded, Notice, Refusal)
-}
+    name: str
+
+
+@dataclass(frozen=True)
+class StudyStanding:
+    """How the study stands in its storage, whoever works on it.
+
+    Attributes:
+        counts: Number of trials in each state.
+        spent: Trials that have ended and count against the budget.
+        running: Numbers of the trials that run.
+        lost: Those of them whose worker is gone: they wait for another one to notice.
+        best_trial: Number of the trial with the highest validation BLEU, once there is one.
+        best_bleu: That BLEU.
+    """
+
+    counts: dict[str, int]
+    spent: int
+    running: list[int]
+    lost: list[int]
+    best_trial: int | None
+    best_bleu: float | None
+
+
+Event = (
+    TrialStarted
+    | TrialProgress
+    | TrialValidated
+    | TrialEnded
+    | Notice
+    | Refusal
+    | WorkerJoined
+    | StudyStanding
+)
+
+_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def encode(event: Event) -> str:

@@ -1,12 +1,13 @@
 """What a study has found so far, read from the storage alone."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automl_tf.search.opening import lost_trials
 from automl_tf.search.record import (
     BEST_STEP,
     INFEASIBLE,
@@ -15,6 +16,8 @@ from automl_tf.search.record import (
     RUN_ID,
     SECONDS,
     TRACKING,
+    WORKER,
+    Definition,
     read_definition,
     validations,
 )
@@ -22,6 +25,10 @@ from automl_tf.search.trial import STATE_NAMES
 
 LEAST_FOR_IMPORTANCE = 8
 """Finished trials below which an importance would be read off noise."""
+
+GONE = "its worker is gone; another one will go on with it"
+"""What is said of a trial that the storage holds for running, but nobody runs."""
+_STEPS = "training.max_steps"
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class TrialRow:
         mlflow_run_id: Its run in MLflow, once there is one.
         best_step: Step of the weights it kept.
         was_trained: Whether it was within the constraints.
+        max_steps: Optimizer steps of the whole of it, once its settings are drawn.
+        worker: Host, process and start of the worker that has it or had it last.
     """
 
     number: int
@@ -53,6 +62,13 @@ class TrialRow:
     mlflow_run_id: str | None
     best_step: int | None
     was_trained: bool
+    max_steps: int | None = None
+    worker: str | None = None
+
+    @property
+    def last_step(self) -> int | None:
+        """Optimizer step of the last validation."""
+        return max(self.intermediate, default=None)
 
     @property
     def best_bleu(self) -> float | None:
@@ -87,6 +103,12 @@ class Leaderboard:
         found = Counter(trial.state for trial in self.trials)
         return {state: found.get(state, 0) for state in STATE_NAMES.values()}
 
+    @property
+    def spent(self) -> int:
+        """Trials that have ended and count against the budget."""
+        open_ones = ("running", "waiting")
+        return sum(trial.state not in open_ones and trial.was_trained for trial in self.trials)
+
     def ranked(self) -> list[TrialRow]:
         """The trials, best validation BLEU first, those without one last."""
         return sorted(
@@ -111,14 +133,14 @@ class Leaderboard:
 
 def leaderboard(study: optuna.Study) -> Leaderboard:
     """Reads a study."""
-    config = read_definition(study).config
+    definition = read_definition(study)
     trials = study.get_trials(deepcopy=False)
     directions = [direction.name.lower() for direction in study.directions]
     tracking = study.user_attrs.get(TRACKING, {})
     return Leaderboard(
         study=study.study_name,
-        objectives=list(zip(config.objectives, directions, strict=True)),
-        trials=[_row(trial, tracking.get("trials", {})) for trial in trials],
+        objectives=list(zip(definition.config.objectives, directions, strict=True)),
+        trials=_rows(study, definition, trials, tracking.get("trials", {})),
         best=_best(study, trials),
         importances=_importances(study, trials),
         mlflow={
@@ -129,7 +151,23 @@ def leaderboard(study: optuna.Study) -> Leaderboard:
     )
 
 
-def _row(trial: FrozenTrial, run_ids: dict[str, str]) -> TrialRow:
+def _rows(
+    study: optuna.Study,
+    definition: Definition,
+    trials: list[FrozenTrial],
+    run_ids: dict[str, str],
+) -> list[TrialRow]:
+    fixed = definition.study.values(_STEPS)[0]
+    is_searched = _STEPS in definition.space.domains
+    lost = {trial.number for trial in lost_trials(study)}
+    rows = []
+    for trial in trials:
+        row = _row(trial, run_ids, trial.params.get(_STEPS) if is_searched else fixed)
+        rows.append(replace(row, reason=GONE) if trial.number in lost else row)
+    return rows
+
+
+def _row(trial: FrozenTrial, run_ids: dict[str, str], max_steps: int | None) -> TrialRow:
     attributes = trial.user_attrs
     return TrialRow(
         number=trial.number,
@@ -137,12 +175,15 @@ def _row(trial: FrozenTrial, run_ids: dict[str, str]) -> TrialRow:
         params={**trial.system_attrs.get("fixed_params", {}), **trial.params},
         values=list(trial.values) if trial.state == TrialState.COMPLETE else None,
         intermediate={step: scores["bleu"] for step, scores in validations(trial).items()},
-        reason=attributes.get(REASON),
+        # One that was paused and goes on has the reason of its pause still.
+        reason=None if trial.state == TrialState.RUNNING else attributes.get(REASON),
         num_parameters=attributes.get(NUM_PARAMETERS),
         seconds=attributes.get(SECONDS, 0.0),
         mlflow_run_id=attributes.get(RUN_ID) or run_ids.get(str(trial.number)),
         best_step=attributes.get(BEST_STEP),
         was_trained=not attributes.get(INFEASIBLE, False),
+        max_steps=max_steps,
+        worker=attributes.get(WORKER),
     )
 
 
@@ -158,6 +199,8 @@ def _row_json(trial: TrialRow) -> dict[str, Any]:
         "seconds": round(trial.seconds, 3),
         "mlflow_run_id": trial.mlflow_run_id,
         "best_step": trial.best_step,
+        "max_steps": trial.max_steps,
+        "worker": trial.worker,
     }
 
 

@@ -95,24 +95,36 @@ def base_in_space(study: Study) -> dict[str, bool | int | float | str]:
 
 def this_worker() -> str:
     """The name of this process among all workers."""
-    started = psutil.Process().create_time()
-    return f"{socket.gethostname()}:{os.getpid()}:{started:.0f}"
+    return worker_name(os.getpid())
+
+
+def worker_name(process: int) -> str:
+    """The name of a process of this machine among all workers."""
+    started = psutil.Process(process).create_time()
+    return f"{socket.gethostname()}:{process}:{started:.0f}"
+
+
+def lost_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Running trials whose worker is gone, as far as this machine and heartbeats can tell."""
+    # Optuna's public way out of a stale trial is a new trial; ours goes on as what it is.
+    stale = set(study._storage._get_stale_trial_ids(study._study_id))  # type: ignore[attr-defined] # noqa: SLF001
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if trial._trial_id in stale or _is_dead(trial.user_attrs.get(WORKER))  # noqa: SLF001
+    ]
 
 
 def return_lost_trials(storage: RDBStorage, study: optuna.Study) -> list[int]:
     """Puts trials whose worker is gone back into the queue, to go on from their checkpoint.
 
     Returns:
-        The numbers of the trials that went back.
+        The numbers of the trials that went back, or failed because it was not the first time.
     """
-    # Optuna's public way out of a stale trial is a new trial; ours goes on as what it is.
-    stale = set(storage._get_stale_trial_ids(study._study_id))  # noqa: SLF001
-    returned = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial._trial_id in stale or _is_dead(trial.user_attrs.get(WORKER)):  # noqa: SLF001
-            _return(storage, trial)
-            returned.append(trial.number)
-    return returned
+    lost = lost_trials(study)
+    for trial in lost:
+        _return(storage, trial)
+    return [trial.number for trial in lost]
 
 
 def pause_trial(storage: RDBStorage, trial_id: int) -> None:
@@ -128,6 +140,7 @@ def _return(storage: RDBStorage, trial: FrozenTrial) -> None:
         storage.set_trial_user_attr(trial_id, REASON, f"its worker died {lost} times")
         storage.set_trial_state_values(trial_id, TrialState.FAIL)
     else:
+        storage.set_trial_user_attr(trial_id, REASON, "its worker died; it goes on from there")
         pause_trial(storage, trial_id)
 
 

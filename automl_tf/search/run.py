@@ -17,13 +17,14 @@ from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.search.auto.history import check_named
 from automl_tf.search.crew import Crew
-from automl_tf.search.events import Event, Notice, TrialEnded
+from automl_tf.search.events import Event, TrialEnded
 from automl_tf.search.opening import open_study, return_lost_trials
 from automl_tf.search.record import NUM_PAIRS, Definition
 from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.strategy import build_pruner, grid
 from automl_tf.search.telling import StudyStory
 from automl_tf.search.trial import Bench
+from automl_tf.search.watch import Watch, loss
 from automl_tf.search.worker import work
 from automl_tf.training.devices import check_devices
 from automl_tf.training.leaving import asked_to_leave
@@ -154,7 +155,7 @@ def search(
     opened: Opened,
     places: Places,
     crew: Crew,
-    on_event: Callable[[int, Event], None],
+    on_event: Callable[[int | None, Event], None],
 ) -> bool:
     """Runs a study with worker processes until its budget is spent.
 
@@ -162,7 +163,8 @@ def search(
         opened: The study.
         places: Where it keeps things.
         crew: The workers.
-        on_event: Told of each event with the number of its worker.
+        on_event: Told of each event with the number of its worker; None with what the storage
+            tells, of the study as a whole and of workers that others have started.
 
     Returns:
         Whether Ctrl-C ended it. Everything is saved either way.
@@ -171,13 +173,22 @@ def search(
         UserError: If every worker met what only a person can mend.
     """
     with claiming(opened.storage, opened.study.study_name):
-        for number in return_lost_trials(opened.storage, opened.study):
-            on_event(0, Notice(f"trial {number} goes on: its worker was gone"))
+        returned = return_lost_trials(opened.storage, opened.study)
+    trials = opened.study.get_trials(deepcopy=False)
+    for number in returned:
+        on_event(None, loss(trials[number]))
     with asked_to_leave() as asked, _story(opened, places) as story:
-        for worker, event in crew.events(asked):
-            on_event(worker, event)
-            if isinstance(event, TrialEnded):
-                story.refresh()
+        watch = Watch(opened.study, crew.speaks)
+        for told in crew.events(asked):
+            if told is not None:
+                on_event(*told)
+                watch.heard(told[1])
+                if isinstance(told[1], TrialEnded):
+                    story.refresh()
+            for event in watch.news():
+                on_event(None, event)
+        for event in watch.look():
+            on_event(None, event)
         story.finish(interrupted=asked.is_set() or crew.refusal is not None)
     if crew.refusal is not None:
         raise crew.refusal

@@ -298,6 +298,9 @@ class _Run:
         trial, scores, step = self._trial, validation.scores, validation.step
         told = trial.user_attrs.get(VALIDATIONS, {})
         now = {"bleu": scores.bleu, "chrf": scores.chrf, "loss": validation.loss}
+        if validation.curve:
+            last = validation.curve[-1]
+            now.update(train_loss=last.loss, tokens_per_second=last.tokens_per_second)
         trial.set_user_attr(VALIDATIONS, {**told, str(step): now})
         self._keep_sentences(validation)
         trial.set_user_attr(SECONDS, validation.seconds)

@@ -12,13 +12,14 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.errors import disk_is_full, full_disk
-from automl_tf.search.events import Notice, TrialEnded
+from automl_tf.search.events import Notice, WorkerJoined
 from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
 from automl_tf.search.patience import is_away
-from automl_tf.search.record import INFEASIBLE, SECONDS, WORKER, hopeless, validations
+from automl_tf.search.record import INFEASIBLE, WORKER, hopeless
 from automl_tf.search.storage import HEARTBEAT_SECONDS, claiming
 from automl_tf.search.strategy import build_sampler, distribution, grid
-from automl_tf.search.trial import STATE_NAMES, Bench, Ending, run_trial
+from automl_tf.search.trial import Bench, Ending, run_trial
+from automl_tf.search.watch import end_of, loss
 
 MOST_INFEASIBLE_IN_A_ROW = 200
 
@@ -29,6 +30,7 @@ def work(bench: Bench) -> None:
     Args:
         bench: The study and what its trials need.
     """
+    bench.tell(WorkerJoined(this_worker()))
     while not bench.should_pause():
         try:
             trial = claim(bench)
@@ -64,9 +66,10 @@ def claim(bench: Bench) -> optuna.Trial | None:
     """The next trial with its parameters: one that waits, or a new one within the budget."""
     study, config = bench.study, bench.config
     with claiming(bench.storage, config.name):
-        for number in return_lost_trials(bench.storage, study):
-            bench.tell(Notice(f"trial {number} goes back to the queue: its worker is gone"))
+        returned = return_lost_trials(bench.storage, study)
         trials = study.get_trials(deepcopy=False)
+        for number in returned:
+            bench.tell(loss(trials[number]))
         if not _may_claim(bench, trials):
             return None
         study.sampler = build_sampler(
@@ -132,16 +135,7 @@ def _tell(bench: Bench, trial: optuna.Trial, ending: Ending) -> None:
     else:
         values = list(ending.values) if ending.state == TrialState.COMPLETE else None
         bench.study.tell(trial, values, state=ending.state)
-    told = validations(bench.study.trials[trial.number]).values()
-    bench.tell(
-        TrialEnded(
-            trial=trial.number,
-            state=STATE_NAMES[ending.state],
-            bleu=max((scores["bleu"] for scores in told), default=None),
-            reason=ending.reason,
-            seconds=trial.user_attrs.get(SECONDS, 0.0),
-        )
-    )
+    bench.tell(end_of(bench.study.get_trials(deepcopy=False)[trial.number]))
 
 
 @contextlib.contextmanager

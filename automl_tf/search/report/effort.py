@@ -51,16 +51,17 @@ def cost(material: Material) -> Cost:
     ends = [_end(trial) for trial in material.trials if trial.datetime_start]
     return Cost(
         trained=sum(trial.seconds for trial in rows),
-        saved=sum(_saved(trial, material) for trial in rows if trial.state == "pruned"),
+        saved=sum(_saved(trial) for trial in rows if trial.state == "pruned"),
         wall=(max(ends) - min(starts)).total_seconds() if starts else 0.0,
         by_state=by_state,
     )
 
 
-def _saved(trial: TrialRow, material: Material) -> float:
+def _saved(trial: TrialRow) -> float:
     """Seconds for the steps that a pruned trial did not make."""
-    done = max(trial.intermediate, default=0)
-    return trial.seconds / done * (material.max_steps(trial) - done) if done else 0.0
+    if trial.last_step is None or trial.max_steps is None:
+        return 0.0
+    return trial.seconds / trial.last_step * (trial.max_steps - trial.last_step)
 
 
 def cost_words(material: Material) -> list[str]:

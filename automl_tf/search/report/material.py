@@ -95,11 +95,4 @@ class Material:
     @property
     def is_over(self) -> bool:
         """Whether the budget of trials is spent."""
-        ended = [trial for trial in self.board.trials if trial.state in ENDED and trial.was_trained]
-        return len(ended) >= self.definition.config.budget.trials
-
-    def max_steps(self, trial: TrialRow) -> int:
-        """Optimizer steps of a trial that runs to its end; a study may search them."""
-        study = self.definition.study
-        params = {name: trial.params[name] for name in self.domains if name in trial.params}
-        return study.trial_config(params, study.config.seed).training.max_steps
+        return self.board.spent >= self.definition.config.budget.trials
