@@ -23,6 +23,7 @@ from automl_tf.search.record import (
     REASON,
     SECONDS,
     WORKER,
+    best_bleu,
     read_definition,
     validations,
 )
@@ -125,11 +126,10 @@ class Watch:
 
 def end_of(trial: FrozenTrial) -> TrialEnded:
     """How a trial that does not run any more ended, or that it waits."""
-    told = [scores["bleu"] for scores in validations(trial).values()]
     return TrialEnded(
         trial=trial.number,
         state=STATE_NAMES[trial.state],
-        bleu=max(told, default=None),
+        bleu=best_bleu(trial),
         reason=trial.user_attrs.get(REASON),
         seconds=trial.user_attrs.get(SECONDS, 0.0),
     )
@@ -153,10 +153,10 @@ def standing(trials: list[FrozenTrial], lost: set[int]) -> StudyStanding:
     best: tuple[float, int] | None = None
     for trial in trials:
         counts[STATE_NAMES[trial.state]] += 1
-        bleus = [scores["bleu"] for scores in validations(trial).values()]
-        if bleus and trial.state != TrialState.FAIL:
+        bleu = best_bleu(trial)
+        if bleu is not None and trial.state != TrialState.FAIL:
             # Of equals the earlier one.
-            best = max(best or (-1.0, 0), (max(bleus), -trial.number))
+            best = max(best or (-1.0, 0), (bleu, -trial.number))
     return StudyStanding(
         counts=counts,
         spent=sum(

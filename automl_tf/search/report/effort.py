@@ -11,6 +11,7 @@ from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.record import SECONDS, WORKER
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.panel import (
+    ON_COLOURS,
     STATE_COLOURS,
     Figure,
     Panel,
@@ -121,7 +122,8 @@ def timeline(material: Material) -> Panel:
     )
     text = (
         f"{' '.join(cost_words(material))} Each bar is a trial: one that was interrupted shows its "
-        "last session, one that runs reaches to its last validation."
+        "last session, one that runs reaches to its last validation. A worker is a process: one "
+        "that was started again has a line of its own."
     )
     height = 110 + 34 * len(workers)
     return Panel("timeline", title, text, [Figure("timeline", title, figure, height=height)])
@@ -151,7 +153,7 @@ def _bars(
                 textposition="inside",
                 insidetextanchor="middle",
                 textangle=0,
-                textfont={"color": "#ffffff", "size": 11},
+                textfont={"color": ON_COLOURS, "size": 11},
                 customdata=[_bar_words(row, trial) for row, trial in here],
                 hovertemplate="%{customdata}<extra></extra>",
             )

@@ -18,6 +18,9 @@ STATE_COLOURS = {
 }
 """Colour of each state, told apart on white and on black, and by the colour-blind."""
 
+ON_COLOURS = "#10141a"
+"""Colour of text on any of them."""
+
 END_MARKS = {"pruned": "x", "failed": "diamond", "running": "circle-open"}
 """Marks of trials that did not come to their end; those that did are circles."""
 

@@ -6,24 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
-from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.report.effort import cost
+from automl_tf.search.report.gain import against_base, against_next, interval, over_base
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.words import (
     OBJECTIVES,
     count,
     domain,
     duration,
+    hours,
     listed,
     objective,
     parameters,
     setting,
+    strategy,
 )
 from automl_tf.tracking.home import redacted
 
 TRUST = (
-    "Each is the score of one training on the validation split that also chose the winner, so "
-    "expect a little less on new text; the final training scores the test split."
+    "Each score is that of one training, on the validation split that also chose the winner: the "
+    "best of many trials is flattered by that choice, so expect a little less on new text. The "
+    "final training scores the test split."
 )
 
 
@@ -48,22 +51,15 @@ def tiles(material: Material) -> list[tuple[str, str]]:
         found.insert(
             0, (f"{winner.values[0]:.2f}", f"best validation BLEU, trial\u00a0{winner.number}")
         )
-    gain = _gain(material)
+    gain = over_base(material)
     if gain is not None:
-        found.insert(1, (f"{gain:+.2f}", "BLEU over the base configuration"))
+        words = f"BLEU over the base configuration{interval(gain)}"
+        found.insert(1, (f"{gain.bleu:+.2f}", words))
     if spent.trained:
         found.append((duration(spent.trained), "of training, all trials together"))
     if spent.saved:
         found.append((f"≈ {duration(spent.saved)}", "saved by pruning"))
     return found
-
-
-def _gain(material: Material) -> float | None:
-    """BLEU of the winner above the base, if both are complete."""
-    base, winner = material.base, material.winner
-    if base is None or winner is None or not (base.values and winner.values) or base is winner:
-        return None
-    return winner.values[0] - base.values[0]
 
 
 def verdict(material: Material) -> list[str]:
@@ -91,7 +87,8 @@ def verdict(material: Material) -> list[str]:
     return [
         f"Trial {winner.number} is {among}: validation {reached}{step}{size}.",
         *_front(material),
-        _against_base(material, winner),
+        *against_base(material, winner),
+        *against_next(material, winner),
         TRUST,
         *_still_open(material),
     ]
@@ -113,37 +110,6 @@ def _front(material: Material) -> Iterator[str]:
         yield f"The Pareto front of all objectives holds {noun} {listed(numbers)}."
 
 
-def _against_base(material: Material, winner: TrialRow) -> str:
-    base = material.base
-    if base is None:
-        return "The study starts with no given configuration that it could be compared with."
-    name = f"{material.base_name} (trial {base.number})"
-    drawn = sorted(set(material.domains) - set(material.base_settings))
-    note = f" It leaves {listed(drawn)} open: there the sampler drew." if drawn else ""
-    if base is winner:
-        return f"It is {name}: nothing that was tried is better.{note}"
-    if base.values and winner.values:
-        gain = winner.values[0] - base.values[0]
-        return f"That is {gain:.2f} BLEU above {name}, which reached {base.values[0]:.2f}.{note}"
-    if base.state == "pruned" and base.intermediate:
-        return f"{_capital(name)} was pruned {_at_its_end(base, winner)}.{note}"
-    if base.state in ("pruned", "failed"):
-        return f"{_capital(name)} gave no score to compare with: {base.reason or base.state}."
-    return f"{_capital(name)} has not ended yet."
-
-
-def _at_its_end(base: TrialRow, winner: TrialRow) -> str:
-    """Where the base was pruned, and how the winner stood there."""
-    step = max(base.intermediate)
-    there = winner.intermediate.get(step)
-    same = "" if there is None else f"; the best trial had {there:.2f} there"
-    return f"at step {step:,} with BLEU {base.intermediate[step]:.2f}{same}"
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
 def _still_open(material: Material) -> Iterator[str]:
     if not material.is_over:
         budget = count(material.definition.config.budget.trials, "trial")
@@ -157,7 +123,7 @@ def circumstances(material: Material) -> list[tuple[str, str]]:
         f"{OBJECTIVES[name]} at most {objective(name, limit)}"
         for name, limit in config.constraints.items()
     ]
-    hours = "" if config.budget.hours is None else f", {config.budget.hours:g} hours a call"
+    time = "" if config.budget.hours is None else f", {hours(config.budget.hours)} a call"
     fixed = [f"{name} = {setting(value)}" for name, value in config.fixed.items()]
     rows = [
         ("Corpus", corpus_words(config.corpus)),
@@ -167,8 +133,9 @@ def circumstances(material: Material) -> list[tuple[str, str]]:
         ),
         ("Constraints", listed(limits)),
         ("Fixed", ", ".join(fixed)),
-        ("Sampler, pruner", f"{config.sampler.kind}, {config.pruner.kind}"),
-        ("Budget", f"{count(config.budget.trials, 'trial')}{hours}"),
+        ("Sampler", strategy(config.sampler)),
+        ("Pruner", strategy(config.pruner)),
+        ("Budget", f"{count(config.budget.trials, 'trial')}{time}"),
         ("Seed", str(config.seed)),
         ("Corpus fingerprint", material.definition.fingerprint[:16]),
         ("MLflow", redacted(material.board.mlflow["tracking_uri"] or "")),

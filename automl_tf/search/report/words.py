@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from automl_tf.config.base import Settings
 from automl_tf.config.space import Choices, Domain
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -39,7 +40,26 @@ def parameters(count: float | None) -> str:
     """The size of a model, as in ``2.15 M``."""
     if count is None:
         return ""
-    return f"{count / 1e6:.2f} M" if count >= 1e6 else f"{count / 1e3:.0f} k"  # noqa: PLR2004
+    # The unit stays on the number's line.
+    return f"{count / 1e6:.2f}\u00a0M" if count >= 1e6 else f"{count / 1e3:.0f}\u00a0k"  # noqa: PLR2004
+
+
+def hours(number: float) -> str:
+    """A limit in hours, as in ``1 hour`` or ``2.5 hours``."""
+    return f"{number:g} hour" + ("" if number == 1 else "s")
+
+
+def difference(bleu: float) -> str:
+    """A difference of BLEU, with a minus that is as wide as a digit."""
+    return f"{bleu:.2f}".replace("-", "−")
+
+
+def strategy(settings: Settings) -> str:
+    """A sampler or a pruner with its settings, as in ``median (startup trials 3)``."""
+    given = settings.model_dump(exclude_none=True)
+    kind = given.pop("kind")
+    words = [f"{name.replace('_', ' ')} {setting(value)}" for name, value in given.items()]
+    return f"{kind} ({', '.join(words)})" if words else str(kind)
 
 
 def objective(name: str, value: float) -> str:

@@ -1,0 +1,324 @@
+"""What a terminal, a log and a program are told while a study runs, made from events."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from automl_tf.cli.display import JsonDisplay, PlainDisplay, QuietDisplay
+from automl_tf.cli.live_picture import Picture
+from automl_tf.cli.live_state import MOST_ENDED, LiveState
+from automl_tf.config.study import StudyConfig
+from automl_tf.search.events import (
+    Event,
+    Notice,
+    StudyStanding,
+    TrialEnded,
+    TrialProgress,
+    TrialStarted,
+    TrialValidated,
+    decode,
+)
+from automl_tf.search.leaderboard import Leaderboard, TrialRow
+from tests.cli.studies import write_study
+
+CONFIG = StudyConfig.model_validate(
+    {
+        "name": "harbour",
+        "space": "space.yaml",
+        "corpus": {"kind": "synthetic"},
+        "budget": {"trials": 8, "hours": 2},
+    }
+)
+PARAMS = {"model.d_model": 256, "model.num_heads": 8, "model.d_ff": 1024}
+REASON = "best BLEU 2.59 by step 350 is below 8.97, what the upper 50 % of 3 complete trials had"
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def state(clock: Clock) -> LiveState:
+    made = LiveState(CONFIG, clock)
+    made.begin(board())
+    return made
+
+
+def board(*trials: TrialRow) -> Leaderboard:
+    best = [trial.number for trial in trials if trial.state == "complete"]
+    return Leaderboard("harbour", [("bleu", "maximize")], list(trials), best, {}, {})
+
+
+def row(number: int, state: str, curve: dict[int, float]) -> TrialRow:
+    return TrialRow(
+        number=number,
+        state=state,
+        params=PARAMS,
+        values=[max(curve.values())] if state == "complete" else None,
+        intermediate=curve,
+        reason=None,
+        num_parameters=30_000_000,
+        seconds=60.0,
+        mlflow_run_id=None,
+        best_step=None,
+        was_trained=True,
+    )
+
+
+def started(trial: int, *, resumed: bool = False) -> TrialStarted:
+    return TrialStarted(trial, PARAMS, 30_000_000, 1000, resumed=resumed)
+
+
+def stand(running: list[int], lost: list[int], **counts: int) -> StudyStanding:
+    spent = sum(count for name, count in counts.items() if name != "waiting")
+    return StudyStanding({**counts, "running": len(running)}, spent, running, lost, None, None)
+
+
+def picture(state: LiveState, width: int = 120, height: int = 40) -> list[str]:
+    console = Console(record=True, width=width, height=height, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    console.print(Picture(state))
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def line_of(state: LiveState, start: str, width: int = 120) -> str:
+    (found,) = [line for line in picture(state, width) if line.lstrip().startswith(start)]
+    return found
+
+
+def test_a_running_trial_has_its_step_loss_bleu_pace_and_time_left(
+    state: LiveState, clock: Clock
+) -> None:
+    state.note(0, started(3))
+    assert "starting" in line_of(state, "3 ")
+    for step in (100, 300):
+        state.note(0, TrialProgress(3, step, 5.0 - step / 1000, 12_345.0))
+        clock.now += 50
+    state.note(0, TrialValidated(3, 300, 17.25, 40.0))
+    # 200 steps took 100 seconds: 700 more take 350.
+    line = line_of(state, "3 ")
+    for part in ("d256 h8 ff1024 30.0M", "300/1000", "4.700", "17.25", "12,345", "5:50 left"):
+        assert part in line
+    clock.now += 60
+    assert "4:50 left" in line_of(state, "3 ")
+
+
+def test_the_budget_of_trials_and_of_time_is_shown(state: LiveState, clock: Clock) -> None:
+    clock.now += 3725
+    state.note(None, stand([4], [], complete=2, pruned=1, failed=1))
+    assert "4 of 8 trials: 2 complete, 1 pruned, 1 failed, 1 running" in line_of(state, "trials")
+    assert "1:02:05 of 2:00:00" in line_of(state, "time")
+
+
+def test_counts_are_those_of_the_storage_and_not_of_what_was_heard(state: LiveState) -> None:
+    state.note(0, TrialEnded(1, "complete", 30.0, None, 10.0))
+    state.note(None, stand([], [], complete=5))
+    assert "5 of 8 trials: 5 complete" in line_of(state, "trials")
+
+
+def test_what_was_done_before_counts(clock: Clock) -> None:
+    state = LiveState(CONFIG, clock)
+    state.begin(board(row(0, "complete", {500: 20.0}), row(1, "pruned", {250: 21.0})))
+    assert "2 of 8 trials: 1 complete, 1 pruned" in line_of(state, "trials")
+    assert "BLEU 21.00 (trial 1)" in line_of(state, "best")
+
+
+def test_the_best_so_far_says_if_it_still_runs(state: LiveState) -> None:
+    assert not [line for line in picture(state) if line.startswith("best")]
+    state.note(0, started(3))
+    state.note(0, TrialValidated(3, 300, 17.25, 40.0))
+    assert "BLEU 17.25 (trial 3, running)" in line_of(state, "best")
+    state.note(0, TrialEnded(3, "complete", 17.25, None, 10.0))
+    assert "BLEU 17.25 (trial 3)" in line_of(state, "best")
+
+
+def test_ended_trials_say_why_the_last_one_first(state: LiveState) -> None:
+    for trial in range(3):
+        state.note(0, started(trial))
+    state.note(0, TrialEnded(1, "pruned", 2.59, REASON, 65.0))
+    state.note(0, TrialEnded(0, "failed", None, "diverged", 5.0))
+    lines = picture(state, 160)
+    order = [line.split()[0] for line in lines if re.match(r" +\d", line)]
+    assert order == ["2", "0", "1"]
+    (why,) = [line for line in lines if "pruned" in line]
+    for part in ("d256 h8 ff1024 30.0M", "2.59", "1:05", REASON):
+        assert part in why
+
+
+def test_a_trial_of_another_worker_is_marked(state: LiveState, clock: Clock) -> None:
+    state.note(0, started(3))
+    state.note(None, started(4))
+    for step in (200, 400):
+        state.note(None, TrialValidated(4, step, step / 100, 40.0))
+        clock.now += 20
+    assert "elsewhere" not in line_of(state, "3 ")
+    line = line_of(state, "4 ")
+    assert "400/1000" in line
+    # 200 steps took 20 seconds, 20 more have passed since: 60 less 20.
+    assert "0:40 left, elsewhere" in line
+
+
+def test_a_trial_whose_worker_died_waits_and_goes_on_with_another(state: LiveState) -> None:
+    state.note(0, started(3))
+    state.note(0, TrialProgress(3, 350, 4.0, 100.0))
+    state.note(0, TrialValidated(3, 300, 17.25, 40.0))
+    state.note(None, stand([3], [3]))
+    assert "its worker is gone" in line_of(state, "3 ")
+    state.note(None, stand([], [], waiting=1))
+    assert not [line for line in picture(state) if line.lstrip().startswith("3 ")]
+    state.note(1, started(3, resumed=True))
+    state.note(None, stand([3], []))
+    line = line_of(state, "3 ")
+    for part in ("300/1000", "17.25", "goes on"):
+        assert part in line
+
+
+def test_a_trial_that_waited_is_not_among_the_ended_once_it_goes_on(state: LiveState) -> None:
+    state.note(0, started(3))
+    state.note(0, TrialEnded(3, "waiting", None, "paused at step 20", 2.0))
+    assert "paused at step 20" in line_of(state, "3 ")
+    state.note(1, started(3, resumed=True))
+    assert "goes on" in line_of(state, "3 ")
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_nothing_is_cut_off_at_the_side(state: LiveState, width: int) -> None:
+    state.note(0, started(123))
+    state.note(0, TrialProgress(123, 1000, 12.345, 123_456.0))
+    state.note(0, TrialValidated(123, 1000, 27.25, 40.0))
+    state.note(0, started(124))
+    state.note(0, TrialEnded(124, "pruned", 2.59, REASON, 65.0))
+    state.note(0, Notice("worker 1 died with status -9; see /home/someone/runs/logs/worker-1.log"))
+    lines = picture(state, width)
+    assert max(len(line) for line in lines) <= width
+    text = " ".join(" ".join(lines).split())
+    assert "…" not in text
+    for part in ("1000/1000", "12.345", "27.25", "123,456", "worker-1.log"):
+        assert part in text
+    for word in REASON.split():
+        assert word in text
+
+
+def test_a_low_terminal_shows_the_running_trials_first(state: LiveState) -> None:
+    for trial in range(2 * MOST_ENDED):
+        state.note(0, started(trial))
+        state.note(0, TrialEnded(trial, "pruned", 1.0, REASON, 5.0))
+    state.note(0, started(99))
+    lines = picture(state, 80)
+    assert len([line for line in lines if "pruned" in line]) == MOST_ENDED
+    assert [index for index, line in enumerate(lines) if line.lstrip().startswith("99 ")][0] < 6
+
+
+EVENTS: list[tuple[int | None, Event]] = [
+    (0, started(3)),
+    (0, TrialProgress(3, 100, 4.0, 100.0)),
+    (0, TrialValidated(3, 300, 17.25, 40.0)),
+    (None, started(4, resumed=True)),
+    (None, stand([4], [], complete=1)),
+    (None, stand([4], [], complete=1, waiting=1)),
+    (0, TrialEnded(3, "pruned", 17.25, "too low", 9.0)),
+    (1, Notice("worker 1 died")),
+]
+
+
+def test_a_log_has_a_line_an_event_and_the_budget_when_it_changes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display = PlainDisplay(CONFIG, 2)
+    display.begin(board(), "29,000 pairs")
+    for worker, event in EVENTS:
+        display.show(worker, event)
+    header, corpus, *lines = capsys.readouterr().out.splitlines()
+    assert "8 trials" in header
+    assert corpus == "29,000 pairs"
+    assert lines == [
+        "trial 3 starts: 30,000,000 parameters, model.d_model=256 model.num_heads=8 model.d_ff=1024",
+        "trial 3 step 300: BLEU 17.25 chrF 40.00",
+        "trial 4 goes on: 30,000,000 parameters, model.d_model=256 model.num_heads=8 "
+        "model.d_ff=1024 (another worker)",
+        "1 of 8 trials: 1 complete, 1 running",
+        "trial 3 pruned, best BLEU 17.25, 9 s: too low",
+        "worker 1 died",
+    ]
+
+
+def test_a_program_reads_every_event_and_the_leaderboard(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display = JsonDisplay()
+    display.begin(board(), "29,000 pairs")
+    for worker, event in EVENTS:
+        display.show(worker, event)
+    display.end(board(row(0, "complete", {500: 20.0})), {}, interrupted=False)
+    *lines, last = capsys.readouterr().out.splitlines()
+    for (worker, event), line in zip(EVENTS, lines, strict=True):
+        told = json.loads(line)
+        assert told.pop("worker") == worker
+        assert decode(json.dumps(told)) == event
+    assert json.loads(last)["event"] == "SearchEnded"
+    assert json.loads(last)["best"] == [0]
+
+
+def test_who_wants_quiet_gets_the_result_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    display = QuietDisplay()
+    display.begin(board(), "29,000 pairs")
+    for worker, event in EVENTS:
+        display.show(worker, event)
+    assert capsys.readouterr().out == ""
+    display.end(board(row(0, "complete", {500: 20.0})), {}, interrupted=False)
+    assert "best: trial 0, bleu 20" in capsys.readouterr().out
+
+
+def in_a_terminal(words: list[str], home: Path) -> tuple[str, int]:
+    """What a program writes to a terminal of 100 columns, and its exit status."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ.update(AUTOML_TF_HOME=str(home), TERM="xterm-256color", OMP_NUM_THREADS="1")
+        os.execv(sys.executable, [sys.executable, "-m", "automl_tf", *words])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    written = b"".join(chunks(terminal))
+    return written.decode(), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def chunks(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            found = os.read(terminal, 65536)
+        except OSError:  # how Linux says that the other side is closed
+            return
+        if not found:
+            return
+        yield found
+
+
+@pytest.mark.slow
+def test_a_search_in_a_real_terminal_is_drawn_in_place(tmp_path: Path, reversal: dict) -> None:
+    study = write_study(tmp_path, reversal, budget={"trials": 2})
+    written, status = in_a_terminal(["search", str(study), "--workers", "1"], tmp_path / "home")
+    assert status == 0, written
+    plain = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", written)
+    assert "\x1b[1A" in written  # it was drawn over itself
+    assert written.rstrip().rfind("\x1b[?25h") > written.rfind("\x1b[?25l")  # the cursor is back
+    assert re.search(r"\d+/120 +\d\.\d{3} .*left", plain)
+    last = plain[plain.rindex("2 of 2 trials: 2 complete") :]
+    assert "best: trial" in last
+    assert "automl-tf export tour -o best.yaml" in last
