@@ -2,8 +2,10 @@
 
 import random
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,3 +107,16 @@ def postgresql(postgresql_server: PostgreSQL) -> str:
     database = f"test_{secrets.token_hex(4)}"
     postgresql_server.create(database)
     return postgresql_server.url(database)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium: Debian's, or the one that playwright has installed."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with playwright.sync_playwright() as driver:
+        if program is None and not Path(driver.chromium.executable_path).exists():
+            pytest.skip("no Chromium here: playwright install chromium")
+        chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

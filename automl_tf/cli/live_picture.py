@@ -16,6 +16,8 @@ from automl_tf.search.events import TrialEnded
 _WIDE = 110
 """Columns from which on the bars are long."""
 _LONG, _SHORT = 24, 10
+_NARROW = 96
+"""Columns below which running trials are shown without their models."""
 
 
 class Picture:
@@ -33,7 +35,7 @@ class Picture:
         bar = _LONG if options.max_width >= _WIDE else _SHORT
         yield self._totals(bar)
         if self._state.running:
-            yield self._running(bar)
+            yield self._running(bar, has_models=options.max_width >= _NARROW)
         for notice in self._state.notices:
             yield Text(notice, style="magenta")
         if self._state.ended:
@@ -63,18 +65,21 @@ class Picture:
             table.add_row(Text("best", style="bold"), "", Text(words, style="bold"))
         return table
 
-    def _running(self, bar: int) -> Table:
+    def _running(self, bar: int, *, has_models: bool) -> Table:
         table = Table(box=None, pad_edge=False)
-        for name in ("trial", "model", "progress", "step", "loss", "BLEU", "tok/s", ""):
-            is_text = name in ("model", "progress", "")
-            table.add_column(name, justify="left" if is_text else "right", no_wrap=name != "")
+        models = ("model",) if has_models else ()
+        for name in ("trial", *models, "progress", "step", "loss", "BLEU", "tok/s"):
+            is_text = name in ("model", "progress")
+            table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
+        table.add_column(overflow="fold")
         for number, running in sorted(self._state.running.items()):
-            most = running.started.max_steps
+            started = running.started
+            model = (shape(started.params, started.num_parameters),) if has_models else ()
             table.add_row(
                 str(number),
-                shape(running.started.params, running.started.num_parameters),
-                _bar(most, running.step, bar),
-                f"{running.step}/{most}",
+                *model,
+                _bar(started.max_steps, running.step, bar),
+                f"{running.step}/{started.max_steps}",
                 _number(running.loss, 3),
                 _number(running.bleu, 2),
                 _number(running.tokens_per_second, 0),

@@ -1,15 +1,8 @@
 """What a terminal, a log and a program are told while a study runs, made from events."""
 
-import fcntl
+import io
 import json
-import os
-import pty
 import re
-import struct
-import sys
-import termios
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -29,7 +22,6 @@ from automl_tf.search.events import (
     decode,
 )
 from automl_tf.search.leaderboard import Leaderboard, TrialRow
-from tests.cli.studies import write_study
 
 CONFIG = StudyConfig.model_validate(
     {
@@ -95,7 +87,7 @@ def stand(running: list[int], lost: list[int], **counts: int) -> StudyStanding:
 
 
 def picture(state: LiveState, width: int = 120, height: int = 40) -> list[str]:
-    console = Console(record=True, width=width, height=height, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    console = Console(record=True, width=width, height=height, file=io.StringIO())
     console.print(Picture(state))
     return [line.rstrip() for line in console.export_text().splitlines()]
 
@@ -225,7 +217,7 @@ def test_a_low_terminal_shows_the_running_trials_first(state: LiveState) -> None
     state.note(0, started(99))
     lines = picture(state, 80)
     assert len([line for line in lines if "pruned" in line]) == MOST_ENDED
-    assert [index for index, line in enumerate(lines) if line.lstrip().startswith("99 ")][0] < 6
+    assert next(at for at, line in enumerate(lines) if line.lstrip().startswith("99 ")) < 6
 
 
 EVENTS: list[tuple[int | None, Event]] = [
@@ -250,11 +242,11 @@ def test_a_log_has_a_line_an_event_and_the_budget_when_it_changes(
     header, corpus, *lines = capsys.readouterr().out.splitlines()
     assert "8 trials" in header
     assert corpus == "29,000 pairs"
+    settings = "model.d_model=256 model.num_heads=8 model.d_ff=1024"
     assert lines == [
-        "trial 3 starts: 30,000,000 parameters, model.d_model=256 model.num_heads=8 model.d_ff=1024",
+        f"trial 3 starts: 30,000,000 parameters, {settings}",
         "trial 3 step 300: BLEU 17.25 chrF 40.00",
-        "trial 4 goes on: 30,000,000 parameters, model.d_model=256 model.num_heads=8 "
-        "model.d_ff=1024 (another worker)",
+        f"trial 4 goes on: 30,000,000 parameters, {settings} (another worker)",
         "1 of 8 trials: 1 complete, 1 running",
         "trial 3 pruned, best BLEU 17.25, 9 s: too low",
         "worker 1 died",
@@ -286,39 +278,3 @@ def test_who_wants_quiet_gets_the_result_alone(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == ""
     display.end(board(row(0, "complete", {500: 20.0})), {}, interrupted=False)
     assert "best: trial 0, bleu 20" in capsys.readouterr().out
-
-
-def in_a_terminal(words: list[str], home: Path) -> tuple[str, int]:
-    """What a program writes to a terminal of 100 columns, and its exit status."""
-    process, terminal = pty.fork()
-    if process == 0:
-        os.environ.update(AUTOML_TF_HOME=str(home), TERM="xterm-256color", OMP_NUM_THREADS="1")
-        os.execv(sys.executable, [sys.executable, "-m", "automl_tf", *words])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    written = b"".join(chunks(terminal))
-    return written.decode(), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
-def chunks(terminal: int) -> Iterator[bytes]:
-    while True:
-        try:
-            found = os.read(terminal, 65536)
-        except OSError:  # how Linux says that the other side is closed
-            return
-        if not found:
-            return
-        yield found
-
-
-@pytest.mark.slow
-def test_a_search_in_a_real_terminal_is_drawn_in_place(tmp_path: Path, reversal: dict) -> None:
-    study = write_study(tmp_path, reversal, budget={"trials": 2})
-    written, status = in_a_terminal(["search", str(study), "--workers", "1"], tmp_path / "home")
-    assert status == 0, written
-    plain = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", written)
-    assert "\x1b[1A" in written  # it was drawn over itself
-    assert written.rstrip().rfind("\x1b[?25h") > written.rfind("\x1b[?25l")  # the cursor is back
-    assert re.search(r"\d+/120 +\d\.\d{3} .*left", plain)
-    last = plain[plain.rindex("2 of 2 trials: 2 complete") :]
-    assert "best: trial" in last
-    assert "automl-tf export tour -o best.yaml" in last

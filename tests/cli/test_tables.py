@@ -50,7 +50,7 @@ BOARD = Leaderboard(
 )
 
 
-@pytest.fixture(params=[60, 80, 120, 200])
+@pytest.fixture(params=[80, 120, 200])
 def shown(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,

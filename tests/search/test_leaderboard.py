@@ -1,14 +1,17 @@
 """The leaderboard agrees with Optuna and keeps the form that others rely on."""
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from automl_tf.search.leaderboard import LEAST_FOR_IMPORTANCE, leaderboard
-from automl_tf.search.opening import pause_trial
+from automl_tf.config.space import Choices
+from automl_tf.search.leaderboard import GONE, LEAST_FOR_IMPORTANCE, leaderboard
+from automl_tf.search.opening import pause_trial, this_worker
 from automl_tf.search.record import (
     BEST_STEP,
     INFEASIBLE,
@@ -17,6 +20,7 @@ from automl_tf.search.record import (
     RUN_ID,
     SECONDS,
     TRACKING,
+    WORKER,
 )
 from automl_tf.search.worker import claim
 from tests.search.making import SPACE, bench, definition, finish
@@ -153,3 +157,33 @@ def test_importances_are_shares_once_there_are_enough_trials(
         assert next(iter(shares)) == "model.dropout"
     else:
         assert not shares or sum(shares.values()) == pytest.approx(1)
+
+
+def test_a_trial_that_goes_on_has_no_reason_of_its_pause(tmp_path: Path) -> None:
+    worker = bench(tmp_path, definition())
+    trial = claim(worker)
+    trial.set_user_attr(REASON, "paused at step 420")
+    pause_trial(worker.storage, trial._trial_id)
+    (row,) = leaderboard(worker.study).trials
+    assert (row.state, row.reason) == ("waiting", "paused at step 420")
+    claim(worker)
+    (row,) = leaderboard(worker.study).trials
+    assert (row.state, row.reason, row.worker) == ("running", None, this_worker())
+
+
+def test_a_trial_that_nobody_runs_says_so(tmp_path: Path) -> None:
+    worker = bench(tmp_path, definition())
+    claim(worker).set_user_attr(WORKER, f"{socket.gethostname()}:{os.getpid()}:1")
+    (row,) = leaderboard(worker.study).trials
+    assert (row.state, row.reason) == ("running", GONE)
+
+
+def test_the_length_of_a_trial_is_known_once_it_is_drawn(tmp_path: Path) -> None:
+    fixed = bench(tmp_path / "fixed", definition(fixed={"training.max_steps": 900}))
+    claim(fixed)
+    assert leaderboard(fixed.study).trials[0].max_steps == 900
+    space = {**SPACE, "training.max_steps": Choices(choices=(5000, 6000))}
+    searched = bench(tmp_path / "searched", definition(space))
+    assert leaderboard(searched.study).trials[0].max_steps is None
+    params = claim(searched).params
+    assert leaderboard(searched.study).trials[0].max_steps == params["training.max_steps"]

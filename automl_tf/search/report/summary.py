@@ -79,13 +79,17 @@ def verdict(material: Material) -> list[str]:
             for (name, _), value in zip(material.board.objectives, winner.values or [], strict=True)
         ]
     )
+    names = [name for name, _ in material.board.objectives]
     size = f", with {parameters(winner.num_parameters)} parameters"
+    if "num_parameters" in names:
+        size = ""
     step = "" if winner.best_step is None else f" (weights of step {winner.best_step:,})"
-    among = f"the best of {len(material.complete)} complete trials"
+    place = "is the best" if len(names) == 1 else "has the highest BLEU"
+    among = f"{place} of {len(material.complete)} complete trials"
     if len(material.complete) == 1:
-        among = "the only complete trial"
+        among = "is the only complete trial"
     return [
-        f"Trial {winner.number} is {among}: validation {reached}{step}{size}.",
+        f"Trial {winner.number} {among}: validation {reached}{step}{size}.",
         *_front(material),
         *against_base(material, winner),
         *against_next(material, winner),
