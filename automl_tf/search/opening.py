@@ -95,13 +95,8 @@ def base_in_space(study: Study) -> dict[str, bool | int | float | str]:
 
 def this_worker() -> str:
     """The name of this process among all workers."""
-    return worker_name(os.getpid())
-
-
-def worker_name(process: int) -> str:
-    """The name of a process of this machine among all workers."""
-    started = psutil.Process(process).create_time()
-    return f"{socket.gethostname()}:{process}:{started:.0f}"
+    started = psutil.Process().create_time()
+    return f"{socket.gethostname()}:{os.getpid()}:{started:.0f}"
 
 
 def lost_trials(study: optuna.Study) -> list[FrozenTrial]:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +11,17 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from automl_tf.search.crew import Crew, Hand, Left, Lines
 from automl_tf.search.events import (
     Event,
+    Notice,
     StudyStanding,
     TrialEnded,
     TrialProgress,
     TrialStarted,
     TrialValidated,
+    WorkerJoined,
+    encode,
 )
 from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
 from automl_tf.search.record import (
@@ -201,3 +206,45 @@ def test_the_storage_is_asked_now_and_then_and_after_what_was_heard(worker: Benc
 
 def test_the_name_of_a_worker_is_that_of_its_process() -> None:
     assert this_worker().split(":")[1] == str(os.getpid())
+
+
+class Threads:
+    """A site whose workers are threads that say their name, then nothing, and leave when asked."""
+
+    def __init__(self) -> None:
+        self.may_leave = threading.Event()
+
+    def start(self, worker: int, lines: Lines) -> Hand:
+        def work() -> None:
+            lines.put((worker, encode(WorkerJoined(f"host:{worker}"))))
+            lines.put((worker, encode(Notice("hello"))))
+            self.may_leave.wait(60)
+            lines.put((worker, Left(0, "")))
+
+        threading.Thread(target=work, daemon=True).start()
+        return self
+
+    def ask_to_leave(self) -> None:
+        self.may_leave.set()
+
+    def kill(self) -> None:
+        self.may_leave.set()
+
+
+def test_a_crew_speaks_for_its_workers_from_their_first_word_to_their_last() -> None:
+    site = Threads()
+    crew = Crew(site, size=2, deadline=None)
+    assert not crew.speaks("host:0")
+    silences = 0
+    for told in crew.events(threading.Event()):
+        if told is not None:
+            worker, event = told
+            assert event == Notice("hello")
+            assert crew.speaks(f"host:{worker}")
+            assert not crew.speaks("host:2")
+        else:
+            silences += 1
+            site.may_leave.set()
+    assert silences > 0
+    assert not crew.speaks("host:0")
+    assert not crew.speaks("host:1")
