@@ -133,6 +133,16 @@ class CrossAttention(_MultiHeadAttention):
         query_BTHK = self._split_heads(self.query(x_BTD))
         return self._attend(query_BTHK, key_BSHK, value_BSHV, padding_B11S, is_causal=False)
 
+    def weights(
+        self, x_BTD: Tensor, key_BSHK: Tensor, padding_B11S: Tensor | None = None
+    ) -> Tensor:
+        """How much of each source position each head takes for each target position, BHTS."""
+        query_BHTK = self._split_heads(self.query(x_BTD)).transpose(1, 2)
+        scores_BHTS = query_BHTK @ key_BSHK.permute(0, 2, 3, 1) * query_BHTK.shape[-1] ** -0.5
+        if padding_B11S is not None:
+            scores_BHTS = scores_BHTS + padding_B11S
+        return torch.softmax(scores_BHTS, dim=-1)
+
     def step(self, x_RD: Tensor, layer: LayerCache, cache: DecoderCache) -> Tensor:
         """The newest position's mixture of the source positions, RD."""
         query_RW = self.query(x_RD).to(layer.memory_key_BHSK.dtype)

@@ -65,10 +65,12 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, sub_layer: Callable[[Tensor], Tensor]) -> Tensor:
         """The sum of the input and the sub-layer's output, (..., D)."""
-        if self.normalises_before:
-            return self._add(x, sub_layer(self.norm(x)))
-        total: Tensor = self.norm(self._add(x, sub_layer(x)))
-        return total
+        total = self._add(x, sub_layer(self.read(x)))
+        return total if self.normalises_before else self.norm(total)
+
+    def read(self, x: Tensor) -> Tensor:
+        """What the sub-layer is given, (..., D)."""
+        return self.norm(x) if self.normalises_before else x
 
     def _add(self, x: Tensor, output: Tensor) -> Tensor:
         return add_dropped(x, output, self.dropout, training=self.training)
@@ -115,14 +117,29 @@ class DecoderLayer(nn.Module):
         rotation: Rotation | None = None,
     ) -> Tensor:
         """The layer's output, BTD; the memory is what ``keys_and_values`` made."""
-        x_BTD = self.self_attention_residual(
-            x_BTD, lambda y_BTD: self.self_attention(y_BTD, is_causal=True, rotation=rotation)
-        )
+        x_BTD = self._attend_to_itself(x_BTD, rotation)
         x_BTD = self.cross_attention_residual(
             x_BTD, lambda y_BTD: self.cross_attention(y_BTD, *memory, padding_B11S)
         )
         output_BTD: Tensor = self.feed_forward_residual(x_BTD, self.feed_forward)
         return output_BTD
+
+    def source_weights(
+        self,
+        x_BTD: Tensor,
+        memory: KeysValues,
+        padding_B11S: Tensor | None = None,
+        rotation: Rotation | None = None,
+    ) -> Tensor:
+        """The weights of the attention over the encoder's output, for the same input, BHTS."""
+        x_BTD = self.cross_attention_residual.read(self._attend_to_itself(x_BTD, rotation))
+        return self.cross_attention.weights(x_BTD, memory[0], padding_B11S)
+
+    def _attend_to_itself(self, x_BTD: Tensor, rotation: Rotation | None) -> Tensor:
+        attended_BTD: Tensor = self.self_attention_residual(
+            x_BTD, lambda y_BTD: self.self_attention(y_BTD, is_causal=True, rotation=rotation)
+        )
+        return attended_BTD
 
     def step(
         self, x_RD: Tensor, layer: LayerCache, cache: DecoderCache, rotation: Rotation | None

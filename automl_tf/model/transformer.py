@@ -143,6 +143,23 @@ class Transformer(nn.Module):
         hidden_BTD: Tensor = self.decoder_norm(x_BTD)
         return hidden_BTD
 
+    @torch.no_grad()
+    def source_weights(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
+        """How much the last decoder layer looks at each source position, a mean over heads, BTS.
+
+        Args:
+            source_BS: Source ids, padded at their end.
+            target_BT: Target ids after their begin symbol, padded at their end.
+        """
+        memory = self.encode(source_BS)
+        x_BTD = self._embed(target_BT, self.target_embedding, self.target_positions)
+        rotation = self._rotation(0, target_BT.shape[1])
+        *below, last = zip(self._decoder, memory.layers, strict=True)
+        for layer, keys_values in below:
+            x_BTD = layer(x_BTD, keys_values, memory.padding_B11S, rotation)
+        weights_BHTS = last[0].source_weights(x_BTD, last[1], memory.padding_B11S, rotation)
+        return weights_BHTS.mean(dim=1)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of the next token before the softmax, (..., D) to (..., V)."""
         return F.linear(hidden, self.output_weight_VD)

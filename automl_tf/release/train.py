@@ -21,6 +21,7 @@ from automl_tf.tracking.home import destination
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.registry import register_bundle
 from automl_tf.tracking.trial import TrainingRun
+from automl_tf.training.attention_picture import ATTENTION, attention_picture
 from automl_tf.training.checkpoints import LAST_CHECKPOINT
 from automl_tf.training.devices import check_devices
 from automl_tf.training.fit import fit
@@ -195,6 +196,8 @@ class _Training:
             self.run.log_curve([(point.step, point.metrics()) for point in validation.curve])
             self.run.log_metrics(validation.step, validation.metrics())
             self.run.log_samples(validation.step, samples.rows(validation))
+            if validation.attention:
+                self.run.log_text(attention_picture(validation), ATTENTION)
             watching.validated(validation)
             return Decision.CONTINUE
 

@@ -10,6 +10,7 @@ from automl_tf.data.prepare import PreparedData
 from automl_tf.search.record import NUM_PARAMETERS, SMALLER_BATCHES
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.study import StudyRun
+from automl_tf.training.attention_picture import ATTENTION, attention_picture
 from automl_tf.training.samples import Samples
 from automl_tf.training.watching import Validation
 
@@ -69,6 +70,8 @@ class TrialStory:
         self._run.log_metrics(validation.step, metrics)
         samples = self._samples.rows(validation)
         self._run.log_samples(validation.step, samples)
+        if validation.attention:
+            self._run.log_text(attention_picture(validation), ATTENTION)
         return samples
 
     def note_smaller_batches(self, settings: str) -> None:

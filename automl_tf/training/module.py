@@ -21,6 +21,7 @@ from automl_tf.model.loss import Loss, label_smoothed_cross_entropy
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.scoring.sentences import SentenceStatistics
+from automl_tf.training.attention_map import AttentionMap, attention_maps
 from automl_tf.training.graphs import StepGraphs, StepWork
 from automl_tf.training.optimizer import MasterAdamW
 from automl_tf.training.randomness import random_state, restore_random_state, seed_apart
@@ -50,6 +51,7 @@ class TranslationModule(L.LightningModule):
         self.batches_done = 0
         self.skips_validation = False
         self.hypotheses: tuple[str, ...] = ()
+        self.hypothesis_ids: list[list[int]] = []
         self.scores = Scores(0.0, 0.0)
         self.sentences: SentenceStatistics
         self.loss = float("nan")
@@ -114,7 +116,7 @@ class TranslationModule(L.LightningModule):
         self.log("val_bleu", self.scores.bleu)
 
     def translate_validation(self) -> None:
-        """Sets ``hypotheses``, ``sentences`` and ``scores`` to what the present weights reach."""
+        """Sets hypotheses, ``sentences`` and ``scores`` to what the present weights reach."""
         decoded = decoder(self.config.decoding.engine)(
             self.model,
             self.team.share(self.data.validation.sources()),
@@ -124,11 +126,14 @@ class TranslationModule(L.LightningModule):
             beam_size=GREEDY,
             length_penalty=0.0,
         )
-        target = self.data.vocabulary.target
-        mine = target.decode_batch([list(best.tokens) for best in decoded])
-        self.hypotheses = tuple(self.team.merge(mine))
+        self.hypothesis_ids = self.team.merge([list(best.tokens) for best in decoded])
+        self.hypotheses = tuple(self.data.vocabulary.target.decode_batch(self.hypothesis_ids))
         self.sentences = self._scorer.sentences(self.hypotheses)
         self.scores = Scores(self.sentences.bleu, self._scorer.chrf(self.hypotheses))
+
+    def attention_maps(self) -> tuple[AttentionMap, ...]:
+        """What the present weights look at while they translate some of the sentences."""
+        return attention_maps(self.model, self.data, self.hypothesis_ids)
 
     def _cross_entropy(self, batch: Batch, smoothing: float) -> Loss:
         hidden_BTD = self.model(batch.source_BS, batch.target_in_BT)

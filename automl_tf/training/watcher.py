@@ -121,6 +121,7 @@ class Watcher(Callback):
                 peak_memory_mb=peak_memory_mb(),
                 machine_load=machine_load(),
                 is_best=is_best,
+                attention=module.attention_maps() if is_best and self._team.leads else (),
             )
         )
         self._curve.clear()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from automl_tf.scoring.scores import Scores
 from automl_tf.scoring.sentences import SentenceStatistics
+from automl_tf.training.attention_map import AttentionMap
 
 LARGEST_EXPONENT = 50.0
 """A perplexity beyond its exponential says nothing that infinity would not."""
@@ -55,6 +56,8 @@ class Validation:
         peak_memory_mb: Largest memory of the process or of the device so far, in MB.
         machine_load: How busy the machine is, by metric.
         is_best: Whether no earlier validation had a higher BLEU.
+        attention: Where the model looks while it translates some sentences; empty unless it is
+            the best so far.
     """
 
     step: int
@@ -67,6 +70,7 @@ class Validation:
     peak_memory_mb: float
     machine_load: dict[str, float]
     is_best: bool
+    attention: tuple[AttentionMap, ...]
 
     def metrics(self) -> dict[str, float]:
         """The validation under the names that people see."""

@@ -88,6 +88,27 @@ def test_cross_attention_equals_torchs():
     _assert_same_gradients(reference, ours)
 
 
+def test_the_weights_equal_torchs():
+    reference = _reference()
+    ours = _like(reference, CrossAttention(CONFIG))
+    x_BTD, encoded_BSD = torch.randn(3, 5, 24), torch.randn(3, 7, 24)
+    _, expected_BHTS = reference(
+        x_BTD,
+        encoded_BSD,
+        encoded_BSD,
+        key_padding_mask=IS_PADDING_BS,
+        average_attn_weights=False,
+    )
+    padding_B11S = padding_bias(IS_PADDING_BS, torch.float32)
+    key_BSHK, value_BSHV = ours.keys_and_values(encoded_BSD)
+    weights_BHTS = ours.weights(x_BTD, key_BSHK, padding_B11S)
+    torch.testing.assert_close(weights_BHTS, expected_BHTS)
+    # The output is what these weights make of the values.
+    mixed_BTHV = torch.einsum("bhts,bshv->bthv", weights_BHTS, value_BSHV)
+    expected_BTD = ours(x_BTD, key_BSHK, value_BSHV, padding_B11S)
+    torch.testing.assert_close(ours.output(mixed_BTHV.flatten(2)), expected_BTD)
+
+
 def test_one_query_at_a_time_equals_all_at_once():
     torch.manual_seed(2)
     query, key, value = (torch.randn(3, 7, 2, width) for width in (8, 8, 5))

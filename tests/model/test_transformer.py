@@ -42,6 +42,22 @@ def test_cached_steps_equal_decoding_at_once(norm, positions):
     torch.testing.assert_close(torch.stack(steps, dim=1), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("norm", "positions"), NORMS_AND_POSITIONS)
+def test_source_weights_are_those_of_the_last_layer_when_it_runs(norm, positions):
+    model = _model(norm=norm, positions=positions)
+    source, target = _batch()
+    attention = model.decoder_layers[-1].cross_attention
+    seen = []
+    attention.register_forward_pre_hook(lambda _layer, given: seen.append(given))
+    with torch.no_grad():
+        model(source, target)
+        [(x_BTD, key_BSHK, _, padding_B11S)] = seen
+        expected = attention.weights(x_BTD, key_BSHK, padding_B11S).mean(dim=1)
+    actual = model.source_weights(source, target)
+    torch.testing.assert_close(actual, expected)
+    assert not actual[(source == PAD)[:, None].expand_as(actual)].any()
+
+
 def test_a_cache_follows_its_rows():
     model = _model()
     source, target = _batch()
