@@ -27,7 +27,7 @@ class AttentionMap:
 
     Attributes:
         source: The source's subwords as a person reads them, its end symbol last.
-        target: Those of the model's own translation, likewise.
+        target: Those of the model's own translation, likewise unless it is too long to be shown.
         weights: A row for each subword of the target with its weight on each of the source.
     """
 
@@ -56,7 +56,7 @@ def attention_maps(
     sources = data.validation.sources()
     device = model.target_embedding.weight.device
     return tuple(
-        _map(model, data, sources[index], list(hypotheses[index])[:LONGEST_TARGET], device)
+        _map(model, data, sources[index], [*hypotheses[index], EOS][:LONGEST_TARGET], device)
         for index in chosen_sentences(data)
     )
 
@@ -65,16 +65,16 @@ def _map(
     model: Transformer,
     data: PreparedData,
     source: list[int],
-    hypothesis: list[int],
+    target: list[int],
     device: torch.device,
 ) -> AttentionMap:
     # One sentence at a time: there is no padding to be left out again.
     source_1S = torch.tensor([source], device=device)
-    target_1T = torch.tensor([[BOS, *hypothesis]], device=device)
+    target_1T = torch.tensor([[BOS, *target[:-1]]], device=device)
     weights_TS: Tensor = model.source_weights(source_1S, target_1T)[0].float().cpu()
     return AttentionMap(
         _words(data.vocabulary.source, source),
-        _words(data.vocabulary.target, [*hypothesis, EOS]),
+        _words(data.vocabulary.target, target),
         tuple(tuple(row) for row in weights_TS.tolist()),
     )
 

@@ -23,7 +23,7 @@ LEVELS = 20
 """Shades of a weight; those of the lowest are left white."""
 
 _MARGIN = 16
-_TITLE = 44
+_TITLE = 60
 _STYLE = (
     "text{font:12px sans-serif;fill:#222}"
     ".title{font-size:14px;font-weight:600}"
@@ -32,9 +32,9 @@ _STYLE = (
     ".weights{fill:#08519c}"
 )
 
-_NOTE = (
-    "Each row is a subword of the model's own translation, each column one of the source. "
-    "The darker, the more weight: last decoder layer, mean over its heads."
+_NOTES = (
+    "Down: subwords of the model's own translation. Across: those of the source.",
+    "The darker, the more weight: last decoder layer, mean over its heads.",
 )
 
 
@@ -57,9 +57,13 @@ def picture(maps: Sequence[AttentionMap], title: str) -> str:
         left = _MARGIN + _room(attention.target)
         top += _room(attention.source)
         parts += _drawn(attention, left, top)
-        width = max(width, left + CELL * len(attention.source) + _MARGIN)
+        width = max(width, left + CELL * len(attention.source) + LONGEST_WORD * LETTER / 2)
         top += CELL * len(attention.target) + 2 * _MARGIN
-    width = max(width, _MARGIN * 2 + LETTER * max(len(title), len(_NOTE)))
+    width = max(width, _MARGIN * 2 + LETTER * max(map(len, (title, *_NOTES))))
+    notes = (
+        f'<text class="note" x="{_MARGIN}" y="{_MARGIN + 32 + 16 * line}">{note}</text>'
+        for line, note in enumerate(_NOTES)
+    )
     size = f'width="{width:.0f}" height="{top:.0f}" viewBox="0 0 {width:.0f} {top:.0f}"'
     return "\n".join(
         [
@@ -67,7 +71,7 @@ def picture(maps: Sequence[AttentionMap], title: str) -> str:
             f"<style>{_STYLE}</style>",
             '<rect width="100%" height="100%" fill="#fff"/>',
             f'<text class="title" x="{_MARGIN}" y="{_MARGIN + 12}">{escape(title)}</text>',
-            f'<text class="note" x="{_MARGIN}" y="{_MARGIN + 32}">{_NOTE}</text>',
+            *notes,
             *parts,
             "</svg>",
             "",

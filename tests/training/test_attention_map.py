@@ -57,7 +57,8 @@ def test_long_sentences_do_not_burst_a_picture(config, data):
     model = build_model(config, data).eval()
     endless = [[4] * 1000] * len(data.validation)
     for made in attention_maps(model, data, endless):
-        assert len(made.target) <= LONGEST_TARGET + 1
+        assert len(made.target) == LONGEST_TARGET
+        assert made.target[-1] != SPECIALS[EOS]
         assert len(made.source) <= LONGEST_SOURCE + 1
 
 
@@ -88,7 +89,8 @@ def test_a_training_gives_maps_at_its_best_validations_alone(reversal, cache, tm
         for index, made in zip(chosen_sentences(data), validation.attention, strict=False):
             spoken = "".join(
                 word.removeprefix(CONTINUES) if word.startswith(CONTINUES) else f" {word}"
-                for word in made.target[:-1]
+                for word in made.target
+                if word != SPECIALS[EOS]
             )
             assert validation.hypotheses[index].startswith(spoken.strip())
 
