@@ -148,6 +148,8 @@ def join(
             should_pause=_pause(asked, deadline, os.getppid() if leaves_with_parent else None),
         )
         work(bench)
+        if not leaves_with_parent:
+            story.leave(interrupted=asked.is_set())
         return asked.is_set()
 
 

@@ -14,9 +14,6 @@ from automl_tf.training.attention_picture import ATTENTION, attention_picture
 from automl_tf.training.samples import Samples
 from automl_tf.training.watching import Validation
 
-DELIVERY_SECONDS = 10
-"""Longest wait for MLflow at a trial's end; what is left is delivered later."""
-
 RUN_STATES = {
     "complete": RunState.COMPLETE,
     "pruned": RunState.PRUNED,
@@ -87,7 +84,6 @@ class TrialStory:
         """The state and why, and a name that says it."""
         self._run.rename(run_name(self._number, self._config, self._best))
         self._run.finish(RUN_STATES[state], reason or "")
-        self._run.flush(DELIVERY_SECONDS)
 
 
 def run_name(number: int, config: TrialConfig, bleu: float | None) -> str:

@@ -1,15 +1,17 @@
 """What MLflow is told of a study as a whole."""
 
-import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+from optuna.trial import TrialState
 
 from automl_tf.config.study import StudyConfig
-from automl_tf.search.leaderboard import Leaderboard, leaderboard
-from automl_tf.search.record import TRACKING, Definition
+from automl_tf.search.record import TRACKING, Definition, best_bleu
+from automl_tf.search.summary_files import SummaryFiles
+from automl_tf.search.trial import STATE_NAMES
 from automl_tf.tracking.home import destination
 from automl_tf.tracking.marks import delivered_run_ids
 from automl_tf.tracking.operations import RunState
@@ -25,11 +27,13 @@ class StudyStory:
     Args:
         study: The Optuna study.
         run: The study's run.
+        home: The home directory.
     """
 
-    def __init__(self, study: optuna.Study, run: StudyRun) -> None:
+    def __init__(self, study: optuna.Study, run: StudyRun, home: Path) -> None:
         self._study = study
         self.run = run
+        self._files = SummaryFiles(study, home, run.log_artifact)
 
     @classmethod
     @contextmanager
@@ -49,7 +53,7 @@ class StudyStory:
             description(definition),
             {"corpus": definition.fingerprint, "seed": str(definition.config.seed)},
         )
-        story = cls(study, run)
+        story = cls(study, run, home)
         try:
             yield story
         finally:
@@ -57,13 +61,14 @@ class StudyStory:
             story.note_place()
 
     def refresh(self) -> None:
-        """The best so far, and the leaderboard."""
-        board = leaderboard(self._study)
-        ended = [trial for trial in board.trials if trial.state not in ("running", "waiting")]
-        best = max((trial.best_bleu or 0.0 for trial in ended), default=0.0)
-        self.run.progress(len(ended), {"best_bleu": best, **_counts(board)})
-        self.run.log_text(markdown(board), "leaderboard.md")
-        self.run.log_text(json.dumps(board.to_json(), indent=1), "leaderboard.json")
+        """The best so far, and how many trials are in each state; files follow in their time."""
+        trials = self._study.get_trials(deepcopy=False)
+        counts = Counter(STATE_NAMES[trial.state] for trial in trials)
+        ended = [trial for trial in trials if trial.state.is_finished()]
+        best = max((best_bleu(trial) or 0.0 for trial in ended), default=0.0)
+        states = {f"trials_{state}": float(counts[state]) for state in STATE_NAMES.values()}
+        self.run.progress(len(ended), {"best_bleu": best, **states})
+        self._files.refresh()
 
     def note_place(self) -> None:
         """Writes into the storage where MLflow has the study."""
@@ -85,7 +90,16 @@ class StudyStory:
     def finish(self, *, interrupted: bool) -> None:
         """Ends the study's run; a later search opens it again."""
         self.refresh()
+        self._files.close()
         self.run.finish(RunState.PAUSED if interrupted else RunState.COMPLETE)
+
+    def leave(self, *, interrupted: bool) -> None:
+        """Ends the study's run if this was the last worker that had a trial."""
+        trials = self._study.get_trials(deepcopy=False)
+        if any(trial.state == TrialState.RUNNING for trial in trials):
+            self._files.close()
+        else:
+            self.finish(interrupted=interrupted)
 
 
 def description(definition: Definition) -> str:
@@ -103,21 +117,3 @@ def description(definition: Definition) -> str:
         f"Open the trials by the arrow beside this run. Export the best: "
         f"`automl-tf export {config.name} -o best.yaml`"
     )
-
-
-def markdown(board: Leaderboard) -> str:
-    """The trials as a table, best first."""
-    rows = [
-        f"| {trial.number} | {trial.state} | "
-        f"{'' if trial.best_bleu is None else f'{trial.best_bleu:.2f}'} | "
-        f"{trial.num_parameters or ''} | {trial.seconds:.0f} | {trial.reason or ''} |"
-        for trial in board.ranked()
-    ]
-    head = (
-        "| trial | state | best BLEU | parameters | seconds | reason |\n|---|---|---|---|---|---|"
-    )
-    return "\n".join([f"# {board.study}", "", head, *rows, ""])
-
-
-def _counts(board: Leaderboard) -> dict[str, float]:
-    return {f"trials_{state}": float(count) for state, count in board.counts.items()}

@@ -140,7 +140,7 @@ def test_the_seed_is_the_one_that_the_trial_was_trained_with(tmp_path: Path) -> 
 )
 def test_no_password_reaches_an_export_or_the_leaderboard(tmp_path: Path, uri: str) -> None:
     study = searched(tmp_path, MADE, trials=1)
-    StudyStory(study, StudyRun(destination(tmp_path, study.study_name, uri))).note_place()
+    StudyStory(study, StudyRun(destination(tmp_path, study.study_name, uri)), tmp_path).note_place()
     for text in (export(study), json.dumps(leaderboard(study).to_json())):
         assert "s3cr3t" not in text
         assert uri.split(":", maxsplit=1)[0] in text

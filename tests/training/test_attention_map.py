@@ -7,7 +7,6 @@ import torch
 
 from automl_tf.data.prepare import prepare
 from automl_tf.data.subwords import EOS, SPECIALS
-from automl_tf.scoring.scores import Scores
 from automl_tf.training.attention_map import (
     CONTINUES,
     LONGEST_SOURCE,
@@ -85,6 +84,9 @@ def test_a_training_gives_maps_at_its_best_validations_alone(reversal, cache, tm
     best = -1.0
     for validation in seen:
         assert bool(validation.attention) == (validation.scores.bleu > best)
+        if validation.attention:
+            title = f"step {validation.step}, BLEU {validation.scores.bleu:.2f}"
+            assert title in attention_picture(validation)
         best = max(best, validation.scores.bleu)
         for index, made in zip(chosen_sentences(data), validation.attention, strict=False):
             spoken = "".join(
@@ -128,12 +130,3 @@ def test_the_picture_has_all_words_and_a_square_for_each_weight_that_shows():
     assert width > 3 * CELL
     assert height > 5 * CELL
     assert not [element for element in root.iter() if "href" in element.attrib]
-
-
-def test_a_validation_says_when_its_picture_was_made():
-    made = AttentionMap(("a", "</s>"), ("ein", "</s>"), ((0.6, 0.4), (0.5, 0.5)))
-    validation = Validation(
-        step=300, scores=Scores(12.345, 40.0), loss=1.0, hypotheses=("ein",), curve=(),
-        seconds=1.0, peak_memory_mb=1.0, machine_load={}, is_best=True, attention=(made,),
-    )  # fmt: skip
-    assert "step 300, BLEU 12.3" in attention_picture(validation)

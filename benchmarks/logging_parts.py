@@ -1,0 +1,215 @@
+"""The parts of ``logging_cost.py``: a real trial with timers, and trials that are only told."""
+
+import functools
+import secrets
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from automl_tf.config.files import read_study
+from automl_tf.config.study import Study
+from automl_tf.data.prepare import prepare
+from automl_tf.scoring.scores import Scorer, Scores
+from automl_tf.search import worker
+from automl_tf.search.record import REASON, SECONDS, VALIDATIONS
+from automl_tf.search.run import Opened, Places, join, open_search
+from automl_tf.search.story import TrialStory
+from automl_tf.search.strategy import distribution
+from automl_tf.search.summary_files import SummaryFiles
+from automl_tf.search.telling import StudyStory
+from automl_tf.tracking.courier import Courier
+from automl_tf.tracking.delivery import Delivery
+from automl_tf.tracking.home import default_tracking_uri
+from automl_tf.training.attention_map import AttentionMap
+from automl_tf.training.module import TranslationModule
+from automl_tf.training.watching import CurvePoint, Validation
+from contest import CACHE
+from measuring import Result
+
+TOLD = 5
+"""Trials that are told to a store."""
+VALIDATIONS_A_TRIAL, POINTS_A_VALIDATION, STEPS_BETWEEN = 8, 10, 100
+WORDS_OF_A_MAP = 14
+DELIVERY_SECONDS = 60.0
+
+
+class Clock:
+    """Seconds that functions take in the thread that calls them, by account.
+
+    Args:
+        now: The clock: of the wall, or of the thread's CPU time.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.seconds: Counter[str] = Counter()
+
+    def watch(self, account: str, owner: Any, *names: str) -> None:  # noqa: ANN401 - any object
+        """Books all later calls of some functions, none of which calls another of them."""
+        for name in names:
+            setattr(owner, name, self._watched(account, getattr(owner, name)))
+
+    def _watched(self, account: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
+            started = self._now()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds[account] += self._now() - started
+
+        return call
+
+
+def trial(study: Path, folder: Path, words: Sequence[str], *, is_logged: bool) -> Result:
+    """CPU-seconds of a study's first trial, and what of them goes into logging.
+
+    Args:
+        study: The study file.
+        folder: A home directory to be.
+        words: Changes of the study, as ``--set`` takes them.
+        is_logged: Whether MLflow is told, or all is thrown away that it would be told.
+    """
+    cpu, whole = Clock(time.thread_time), Clock(time.process_time)
+    cpu.watch("maps", TranslationModule, "attention_maps")
+    cpu.watch("handed over", TrialStory, "__init__", "begin", "validated", "end")
+    cpu.watch("delivery", Delivery, "send_all")
+    whole.watch("trial", worker, "run_trial")
+    if not is_logged:
+        Courier.post = lambda *_: None  # type: ignore[method-assign]
+        TranslationModule.attention_maps = lambda _: ()  # type: ignore[method-assign]
+    opened, places = _opened(read_study(study, ["budget.trials=1", *words]), folder)
+    join(opened, places, lambda _: None)
+    accounts = ("maps", "handed over", "delivery")
+    return {"trial": whole.seconds["trial"], **{name: cpu.seconds[name] for name in accounts}}
+
+
+def store(study: Path, folder: Path, trials: int) -> Result:
+    """Seconds a trial of telling some trials to a store that holds others.
+
+    Args:
+        study: The study file, for its corpus and its settings.
+        folder: A home directory to be.
+        trials: How many the store holds.
+    """
+    opened, places = _opened(read_study(study, []), folder)
+    validations = list(_validations(opened, places))
+    with StudyStory.open(opened.study, opened.definition, places.home, places.tracking) as telling:
+        _tell(opened, places, telling, validations)
+        assert telling.run.flush(DELIVERY_SECONDS)
+        _fill(opened, places, trials)
+        wall, cpu = Clock(time.perf_counter), Clock(time.thread_time)
+        wall.watch("waits", TrialStory, "__init__", "begin", "validated", "end")
+        wall.watch("refresh", StudyStory, "refresh")
+        cpu.watch("delivery", Delivery, "send_all")
+        cpu.watch("files", SummaryFiles, "_make")
+        for _ in range(TOLD):
+            _tell(opened, places, telling, validations)
+        assert telling.run.flush(DELIVERY_SECONDS)
+        # The files are made by a thread of their own, once and again while trials end.
+        cpu.seconds.pop("files", None)
+        telling._files.close()  # noqa: SLF001 - to be timed by itself
+    each = {name: wall.seconds[name] / TOLD for name in ("waits", "refresh")}
+    return {**each, "delivery": cpu.seconds["delivery"] / TOLD, "files": cpu.seconds["files"]}
+
+
+def _opened(study: Study, home: Path) -> tuple[Opened, Places]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (home / "cache").symlink_to(CACHE)
+    places = Places(home, f"sqlite:///{home / 'studies.db'}", default_tracking_uri(home))
+    return open_search(study, places), places
+
+
+def _validations(opened: Opened, places: Places) -> Iterator[Validation]:
+    """Validations as a trial tells them, with the references for translations."""
+    config = opened.definition.study.trial_config({}, 1)
+    data = prepare(config, places.home / "cache")
+    scorer = Scorer(data.validation.target_text, config.corpus.target_lang)
+    words = tuple(f"word{number}" for number in range(WORDS_OF_A_MAP))
+    weights = tuple(
+        tuple(1 / (1 + abs(row - column)) for column in range(len(words)))
+        for row in range(len(words))
+    )
+    for number in range(1, VALIDATIONS_A_TRIAL + 1):
+        step = STEPS_BETWEEN * number
+        points = range(step - STEPS_BETWEEN + 10, step + 1, STEPS_BETWEEN // POINTS_A_VALIDATION)
+        yield Validation(
+            step=step,
+            scores=Scores(float(number), float(number)),
+            sentences=scorer.sentences(data.validation.target_text),
+            loss=1.0,
+            hypotheses=tuple(data.validation.target_text),
+            curve=tuple(CurvePoint(point, 1.0, 1e-3, 0.5, 1e4) for point in points),
+            seconds=float(step),
+            peak_memory_mb=500.0,
+            machine_load={f"system/{name}": 1.0 for name in ("cpu", "memory", "share")},
+            is_best=True,
+            attention=(AttentionMap(words, words, weights),) * 3,
+        )
+
+
+def _tell(
+    opened: Opened, places: Places, telling: StudyStory, validations: Sequence[Validation]
+) -> None:
+    """Tells MLflow of a trial as a worker does, and of the study as the search does."""
+    domains = opened.definition.space.domains
+    asked = opened.study.ask({name: distribution(domains[name]) for name in domains})
+    config = opened.definition.study.trial_config(asked.params, asked.number)
+    told = TrialStory(asked, config, telling.run)
+    told.begin(config, prepare(config, places.home / "cache"), 100_000)
+    for validation in validations:
+        told.validated(validation)
+    told.end("complete", None)
+    opened.study.tell(asked, 1.0)
+    telling.refresh()
+
+
+def _fill(opened: Opened, places: Places, trials: int) -> None:
+    """Copies the one trial that both databases hold, until they hold so many more."""
+    numbers = range(1, trials + 1)
+    scores = {
+        str(STEPS_BETWEEN * n): {"bleu": float(n), "chrf": 1.0, "loss": 1.0} for n in range(9)
+    }
+    attributes = {VALIDATIONS: scores, SECONDS: 30.0, REASON: None}
+    told = opened.study.trials[0]
+    opened.study.add_trials(
+        [
+            optuna.trial.create_trial(
+                state=TrialState.COMPLETE,
+                value=float(number % 7),
+                params=told.params,
+                distributions=told.distributions,
+                user_attrs=attributes,
+            )
+            for number in numbers
+        ]
+    )
+    with sqlite3.connect(places.home / "mlflow.db") as database:
+        (source,) = database.execute(
+            "SELECT run_uuid FROM tags WHERE key = 'automl_tf.trial'"
+        ).fetchone()
+        tables = ("runs", "params", "metrics", "latest_metrics", "tags")
+        for number in numbers:
+            run = secrets.token_hex(16)
+            for table in tables:
+                _copy(database, table, source, run)
+            database.execute(
+                "UPDATE tags SET value = ? WHERE run_uuid = ? AND key = 'automl_tf.trial'",
+                (str(number), run),
+            )
+
+
+def _copy(database: sqlite3.Connection, table: str, source: str, run: str) -> None:
+    columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+    values = ", ".join(":run" if name == "run_uuid" else name for name in columns)
+    database.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608 - our own names
+        f"SELECT {values} FROM {table} WHERE run_uuid = :source",
+        {"run": run, "source": source},
+    )
