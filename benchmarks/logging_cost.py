@@ -87,6 +87,7 @@ def _trial_table(middle: Mapping[str, Result], share: float) -> Table:
         (f"the whole trial, {name}", number(1000 * case["trial"]), "-", "-")
         for name, case in ((LOGGED, told), (THROWN_AWAY, untold))
     ]
+    rows.append(("connecting to a new store, once a worker", number(1000 * told["once"]), "-", "-"))
     return Table(
         "CPU time of logging a trial of the quickstart, ms",
         ("part", "measured", "of the trial", "goal: under"),

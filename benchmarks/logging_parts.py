@@ -23,6 +23,7 @@ from automl_tf.search.story import TrialStory
 from automl_tf.search.strategy import distribution
 from automl_tf.search.summary_files import SummaryFiles
 from automl_tf.search.telling import StudyStory
+from automl_tf.search.trial import Bench, Ending
 from automl_tf.tracking.courier import Courier
 from automl_tf.tracking.delivery import Delivery
 from automl_tf.tracking.home import default_tracking_uri
@@ -80,14 +81,28 @@ def trial(study: Path, folder: Path, words: Sequence[str], *, is_logged: bool) -
     cpu.watch("maps", TranslationModule, "attention_maps")
     cpu.watch("handed over", TrialStory, "__init__", "begin", "validated", "end")
     cpu.watch("delivery", Delivery, "send_all")
-    whole.watch("trial", worker, "run_trial")
+    run_trial = worker.run_trial
+    before: Counter[str] = Counter()
+
+    def run(trial: optuna.Trial, bench: Bench) -> Ending:
+        """A trial, and the delivery of it, once the store is connected to."""
+        bench.tracking.flush(DELIVERY_SECONDS)
+        before.update(cpu.seconds)
+        started = time.process_time()
+        ending = run_trial(trial, bench)
+        bench.tracking.flush(DELIVERY_SECONDS)
+        whole.seconds["trial"] += time.process_time() - started
+        return ending
+
+    worker.run_trial = run
     if not is_logged:
         Courier.post = lambda *_: None  # type: ignore[method-assign]
         TranslationModule.attention_maps = lambda _: ()  # type: ignore[method-assign]
     opened, places = _opened(read_study(study, ["budget.trials=1", *words]), folder)
-    join(opened, places, lambda _: None)
+    join(opened, places, lambda _: None, leaves_with_parent=True)
     accounts = ("maps", "handed over", "delivery")
-    return {"trial": whole.seconds["trial"], **{name: cpu.seconds[name] for name in accounts}}
+    figures = {name: cpu.seconds[name] - before[name] for name in accounts}
+    return {"trial": whole.seconds["trial"], "once": before["delivery"], **figures}
 
 
 def store(study: Path, folder: Path, trials: int) -> Result:

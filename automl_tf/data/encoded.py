@@ -29,6 +29,10 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def __getitem__(self, index: int) -> npt.NDArray[np.int32]:
+        """The ids of one sentence."""
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Length of each sentence in subwords, without special symbols."""

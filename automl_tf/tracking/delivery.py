@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from filelock import Timeout
 
-from automl_tf.tracking import calls
 from automl_tf.tracking.client import connect, mlflow
 from automl_tf.tracking.home import Destination, RunKey, redacted
 from automl_tf.tracking.journal import Entry, Journal, written_keys
 from automl_tf.tracking.marks import LONGEST_LOCK_SECONDS, Delivered, Mark
-from automl_tf.tracking.operations import Metrics
 from automl_tf.tracking.runs import Runs
 
 ATTEMPTS = 6
@@ -135,24 +133,24 @@ class Delivery:
 
 
 def _merged(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Joins points that follow each other, as many as one call takes."""
+    """As few operations as come to the same.
+
+    What follows each other is joined where it can be, and of what takes the place of something
+    earlier the last is left.
+    """
+    waiting = list(entries)
+    last = {entry.operation.place: entry for entry in waiting if entry.operation.place}
     held: Entry | None = None
-    for entry in entries:
-        joined = held and _joined(held, entry)
+    for entry in waiting:
+        operation = entry.operation
+        if operation.place and last[operation.place] is not entry:
+            continue
+        joined = held and held.operation.joined(operation)
         if held and not joined:
             yield held
-        held = joined or entry
+        held = Entry(joined or operation, entry.end)
     if held:
         yield held
-
-
-def _joined(first: Entry, second: Entry) -> Entry | None:
-    if not (isinstance(first.operation, Metrics) and isinstance(second.operation, Metrics)):
-        return None
-    points = [*first.operation.points, *second.operation.points]
-    if len(points) > calls.METRICS_PER_CALL:
-        return None
-    return Entry(Metrics(points, time=first.operation.time), second.end)
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from automl_tf.tracking import calls
@@ -59,6 +60,15 @@ class Operation(ABC):
     def send(self, client: mlflow.MlflowClient, run_id: str) -> None:
         """Tells it; raises what the client raises."""
 
+    @property
+    def place(self) -> str | None:
+        """What an operation with an equal place, sent later, makes this one needless for."""
+        return None
+
+    def joined(self, later: "Operation") -> "Operation | None":  # noqa: ARG002
+        """One operation for this one and the next, or None if they are to be sent apart."""
+        return None
+
 
 @dataclass(frozen=True)
 class Begin(Operation):
@@ -85,6 +95,13 @@ class Metrics(Operation):
         """Logs the points."""
         calls.log_metrics(client, run_id, self.points)
 
+    def joined(self, later: Operation) -> Operation | None:
+        """The points of both, as many as one call takes."""
+        if not isinstance(later, Metrics):
+            return None
+        points = [*self.points, *later.points]
+        return Metrics(points, time=self.time) if len(points) <= calls.METRICS_PER_CALL else None
+
 
 @dataclass(frozen=True)
 class Tags(Operation):
@@ -95,6 +112,12 @@ class Tags(Operation):
     def send(self, client: mlflow.MlflowClient, run_id: str) -> None:
         """Sets the tags."""
         calls.set_tags(client, run_id, self.tags)
+
+    def joined(self, later: Operation) -> Operation | None:
+        """The tags of both, the later ones where both have them."""
+        if not isinstance(later, Tags):
+            return None
+        return Tags({**self.tags, **later.tags}, time=self.time)
 
 
 @dataclass(frozen=True)
@@ -130,6 +153,11 @@ class Text(Operation):
         """Writes the artifact."""
         client.log_text(run_id, self.text, self.path)
 
+    @property
+    def place(self) -> str | None:
+        """The artifact."""
+        return f"artifact {self.path}"
+
 
 @dataclass(frozen=True)
 class File(Operation):
@@ -141,6 +169,11 @@ class File(Operation):
     def send(self, client: mlflow.MlflowClient, run_id: str) -> None:
         """Copies the file into the run's artifacts."""
         client.log_artifact(run_id, self.file, self.directory or None)
+
+    @property
+    def place(self) -> str | None:
+        """The artifact."""
+        return f"artifact {(PurePosixPath(self.directory) / Path(self.file).name)}"
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from automl_tf.data.characters import WORD_MARK, read_spelling
 from automl_tf.data.prepare import PreparedData
-from automl_tf.data.subwords import BOS, EOS, SPECIALS, Subwords
+from automl_tf.data.subwords import BOS, EOS, PAD, SPECIALS, Subwords
 from automl_tf.model.transformer import Transformer
 
 NUM_MAPS = 3
@@ -36,11 +36,15 @@ class AttentionMap:
     weights: tuple[tuple[float, ...], ...]
 
 
-def chosen_sentences(data: PreparedData) -> list[int]:
-    """Positions of the first sentences of the validation split that a picture has room for."""
+def chosen_sentences(data: PreparedData, longest: int = LONGEST_SOURCE) -> list[int]:
+    """Positions of the first sentences of the validation split that a picture has room for.
+
+    Args:
+        data: The prepared corpus.
+        longest: Most subwords of a source, its end symbol not counted.
+    """
     lengths = data.validation.source.lengths
-    fitting = (index for index, length in enumerate(lengths) if 1 < length <= LONGEST_SOURCE)
-    return list(islice(fitting, NUM_MAPS))
+    return [int(index) for index in np.flatnonzero((lengths > 1) & (lengths <= longest))[:NUM_MAPS]]
 
 
 def attention_maps(
@@ -53,30 +57,31 @@ def attention_maps(
         data: The corpus that it was validated on.
         hypotheses: Its translations of the whole validation split, ids without end symbols.
     """
-    sources = data.validation.sources()
+    limit = model.length_limit or max(LONGEST_SOURCE + 1, LONGEST_TARGET)
+    longest = min(LONGEST_SOURCE + 1, limit), min(LONGEST_TARGET, limit)
+    chosen = chosen_sentences(data, longest[0] - 1)
+    if not chosen:
+        return ()
+    sources = [[*data.validation.source[index].tolist(), EOS] for index in chosen]
+    targets = [[*hypotheses[index], EOS][: longest[1]] for index in chosen]
+    # Always the same shape: kernels are made for each new one, which takes longer than they run.
+    source_BS = _filled_up(sources, longest[0])
+    target_BT = _filled_up([[BOS, *target[:-1]] for target in targets], longest[1])
     device = model.target_embedding.weight.device
+    weights_BTS = model.source_weights(source_BS.to(device), target_BT.to(device)).float().cpu()
     return tuple(
-        _map(model, data, sources[index], [*hypotheses[index], EOS][:LONGEST_TARGET], device)
-        for index in chosen_sentences(data)
+        AttentionMap(
+            _words(data.vocabulary.source, source),
+            _words(data.vocabulary.target, target),
+            tuple(tuple(row) for row in weights_TS[: len(target), : len(source)].tolist()),
+        )
+        for source, target, weights_TS in zip(sources, targets, weights_BTS, strict=True)
     )
 
 
-def _map(
-    model: Transformer,
-    data: PreparedData,
-    source: list[int],
-    target: list[int],
-    device: torch.device,
-) -> AttentionMap:
-    # One sentence at a time: there is no padding to be left out again.
-    source_1S = torch.tensor([source], device=device)
-    target_1T = torch.tensor([[BOS, *target[:-1]]], device=device)
-    weights_TS: Tensor = model.source_weights(source_1S, target_1T)[0].float().cpu()
-    return AttentionMap(
-        _words(data.vocabulary.source, source),
-        _words(data.vocabulary.target, target),
-        tuple(tuple(row) for row in weights_TS.tolist()),
-    )
+def _filled_up(sentences: Sequence[Sequence[int]], length: int) -> Tensor:
+    """Sentences as one matrix, padded at their end."""
+    return torch.tensor([[*ids, *[PAD] * (length - len(ids))] for ids in sentences])
 
 
 def _words(subwords: Subwords, ids: Sequence[int]) -> tuple[str, ...]:
