@@ -131,10 +131,12 @@ class MLflowServer:
     Args:
         folder: Where it keeps artifacts and its log.
         backend: URL of its database.
+        password: Password of its user ``admin``; it lets in anyone if there is none.
     """
 
-    def __init__(self, folder: Path, backend: str) -> None:
+    def __init__(self, folder: Path, backend: str, password: str | None = None) -> None:
         self.port = free_port()
+        self.password = password
         self._folder = folder
         self._backend = backend
         self._process: subprocess.Popen[bytes] | None = None
@@ -149,6 +151,13 @@ class MLflowServer:
         command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", HOST]
         command += ["--port", str(self.port)]
         command += ["--artifacts-destination", str(self._folder / "artifacts")]
+        secrets_of_its_own = {}
+        if self.password:
+            command += ["--app-name", "basic-auth"]
+            secrets_of_its_own = {
+                "MLFLOW_AUTH_ADMIN_PASSWORD": self.password,
+                "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(),
+            }
         with (self._folder / "mlflow.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -158,6 +167,7 @@ class MLflowServer:
                     "MLFLOW_BACKEND_STORE_URI": self._backend,
                     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                     "MLFLOW_DISABLE_TELEMETRY": "true",
+                    **secrets_of_its_own,
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -16,12 +16,14 @@ from benchmarks.servers import PostgreSQL, find_programs
 WORDS = ["eins", "zwei", "drei", "vier", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 
 
-def write_reversal(folder: Path, *, pairs: int = 1000, held_out: int = 40) -> dict:
+def write_reversal(
+    folder: Path, *, pairs: int = 1000, held_out: int = 40, shortest: int = 2
+) -> dict:
     """Files of a language pair whose translation is the sentence backwards."""
     rng = random.Random(1)
     sentences: dict[str, None] = {}
     while len(sentences) < pairs + 2 * held_out:
-        length = rng.randint(2, 6)
+        length = rng.randint(shortest, 6)
         sentences[" ".join(rng.choice(WORDS) for _ in range(length))] = None
     lines = list(sentences)
     cuts = {"train": lines[: -2 * held_out], "validation": lines[-2 * held_out : -held_out]}

@@ -99,8 +99,10 @@ def log_rows(
     table += [{"step": step, **row} for row in rows]
     columns = list(table[0]) if table else ["step"]
     data = [[row.get(column) for column in columns] for row in table]
+    if len(table) == len(rows):  # it is new; named first, so that no crash leaves it unnamed
+        named = json.dumps([{"path": path, "type": "table"}])
+        client.set_tag(run_id, "mlflow.loggedArtifacts", named)
     client.log_dict(run_id, {"columns": columns, "data": data}, path)
-    client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": path, "type": "table"}]))
 
 
 def _logged_rows(client: mlflow.MlflowClient, run_id: str, path: str) -> list[Row]:

@@ -28,7 +28,7 @@ FIXED = {
 }
 
 
-def write_study(folder: Path, corpus: dict, **changes: Any) -> Path:
+def write_study(folder: Path, corpus: dict, space: dict[str, Any] = SPACE, **changes: Any) -> Path:
     """A study file with its space beside it."""
     study = {
         "name": "tour",
@@ -42,7 +42,7 @@ def write_study(folder: Path, corpus: dict, **changes: Any) -> Path:
         **changes,
     }
     yaml = YAML()
-    yaml.dump(SPACE, folder / "space.yaml")
+    yaml.dump(space, folder / "space.yaml")
     yaml.dump(study, folder / "study.yaml")
     return folder / "study.yaml"
 

@@ -15,6 +15,7 @@ from automl_tf.search.opening import load_study
 from automl_tf.search.record import best_sentences, sentences_at
 from automl_tf.search.storage import default_url, open_storage
 from automl_tf.tracking.home import default_tracking_uri
+from tests.cli.agreement import assert_mlflow_agrees
 from tests.cli.studies import SPACE, run, write_study
 
 
@@ -42,23 +43,7 @@ def test_show_and_mlflow_agree(tour: dict[str, Any]) -> None:
     board = json.loads(run("show", "tour", "--json", home=tour["home"]))
     client = mlflow.MlflowClient(default_tracking_uri(tour["home"]))
     assert sum(board["counts"].values()) == 4
-    parent = board["mlflow"]["run_id"]
-    status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
-    for trial in board["trials"]:
-        told = client.get_run(trial["mlflow_run_id"])
-        assert told.data.tags["mlflow.parentRunId"] == parent
-        assert told.info.status == status[trial["state"]]
-        for name, value in trial["params"].items():
-            assert told.data.params[name] == str(value)
-        curve = client.get_metric_history(trial["mlflow_run_id"], "val_bleu")
-        assert {str(point.step): point.value for point in curve} == trial["intermediate"]
-        assert told.data.metrics["num_parameters"] == trial["num_parameters"]
-        if trial["state"] == "complete":
-            assert trial["values"] == [max(trial["intermediate"].values())]
-        else:
-            assert trial["reason"] in told.data.tags["mlflow.note.content"]
-        kept = {file.path for file in client.list_artifacts(trial["mlflow_run_id"])}
-        assert {"config.yaml", "samples.json"} <= kept
+    assert_mlflow_agrees(board, client)
 
 
 @pytest.mark.slow

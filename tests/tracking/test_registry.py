@@ -1,11 +1,19 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+import venv
+from importlib.metadata import distribution
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
 import torch
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from automl_tf.bundle.bundle import Bundle, load
 from automl_tf.config.corpus import SyntheticCorpus
@@ -18,6 +26,7 @@ from automl_tf.tracking.home import Destination
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.registry import REQUIREMENTS, register_bundle
 from automl_tf.tracking.trial import TrainingRun
+from benchmarks.servers import HOST, free_port
 
 SENTENCES = ["a red house", "the green tree", "a tree", "the house"]
 
@@ -69,10 +78,77 @@ def test_the_registered_model_translates(
     assert model.status == "READY"
     assert client.get_run(run.run_id).info.status == "FINISHED"
 
-    translate_elsewhere(local, load(bundle), tmp_path)
+    (named,) = (tmp_path / "home" / "mlartifacts").rglob("requirements.txt")
+    python = bare_environment(tmp_path / "bare", named.read_text().split())
+    translate_elsewhere(python, local, load(bundle), tmp_path)
+    serve_elsewhere(python, local, load(bundle), tmp_path)
 
 
-def translate_elsewhere(where: Destination, expected: Bundle, tmp_path: Path) -> None:
+def bare_environment(folder: Path, requirements: list[str]) -> Path:
+    """The Python of an environment that has what is named, what that needs, and nothing else."""
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    wanted, found = [Requirement(text).name for text in requirements], set()
+    while wanted:
+        name = canonicalize_name(wanted.pop())
+        if name in found:
+            continue
+        found.add(name)
+        package = distribution(name)
+        for entry in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
+            if not (site / entry).exists():
+                (site / entry).symlink_to(package.locate_file(entry))
+        needs = map(Requirement, package.requires or ())
+        wanted += [need.name for need in needs if not need.marker or need.marker.evaluate()]
+    assert not {"optuna", "lightning", "automl-tf"} & found
+    return folder / "bin" / "python"
+
+
+def serve_elsewhere(python: Path, where: Destination, expected: Bundle, tmp_path: Path) -> None:
+    """Asks MLflow's own server of models."""
+    port = free_port()
+    command = [str(python), "-I", "-m", "mlflow", "models", "serve", "--model-uri", "models:/toy/1"]
+    command += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
+    log = tmp_path / "serve.log"
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        "MLFLOW_TRACKING_URI": where.tracking_uri,
+        "PATH": f"{python.parent}:{os.environ['PATH']}",
+        "PYTHONNOUSERSITE": "1",
+    }
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        request = Request(
+            f"http://{HOST}:{port}/invocations",
+            json.dumps({"inputs": SENTENCES, "params": {"beam_size": 2}}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        answer = json.loads(asked(request, server, log))
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+    assert answer == {"predictions": expected.translate(SENTENCES, beam_size=2)}
+
+
+def asked(request: Request, server: subprocess.Popen[bytes], log: Path) -> bytes:
+    """The answer of a server that is starting."""
+    for _ in range(600):
+        try:
+            with urlopen(request, timeout=60) as answer:
+                return answer.read()
+        except HTTPError as error:
+            raise AssertionError(error.read().decode()) from None
+        except URLError:
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+def translate_elsewhere(python: Path, where: Destination, expected: Bundle, tmp_path: Path) -> None:
     """Asks the model in a process that has the package from nowhere but the model."""
     script = """
 import json, sys
@@ -89,7 +165,7 @@ print(json.dumps([
     automl_tf.__file__,
 ]))
 """
-    command = [sys.executable, "-I", "-c", script, where.tracking_uri, json.dumps(SENTENCES)]
+    command = [str(python), "-I", "-c", script, where.tracking_uri, json.dumps(SENTENCES)]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert "type hint" not in answer.stderr.lower()

@@ -1,0 +1,154 @@
+"""A study on a tracking server that asks for a password, lies on PostgreSQL and goes away."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from benchmarks.servers import MLflowServer, PostgreSQL
+from tests.cli.agreement import assert_mlflow_agrees
+from tests.cli.studies import FIXED, run, write_study
+from tests.conftest import write_reversal
+
+AWAY_SECONDS = 3.0
+SPACE = {
+    "data.max_length": {"choices": [2, 32]},
+    "training.learning_rate": {"low": 1e-6, "high": 2e-2, "log": True},
+}
+# Of the first all pairs are too long; the second hardly moves; the third learns.
+FIRST = [
+    {"data.max_length": 2, "training.learning_rate": 1e-2},
+    {"data.max_length": 32, "training.learning_rate": 1e-6},
+    {"data.max_length": 32, "training.learning_rate": 1e-2},
+]
+
+
+@pytest.fixture(scope="module")
+def server(
+    postgresql_server: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MLflowServer]:
+    pytest.importorskip("flask_wtf", reason="mlflow[auth] is not installed")
+    database = f"mlflow_{secrets.token_hex(4)}"
+    postgresql_server.create(database)
+    server = MLflowServer(
+        tmp_path_factory.mktemp("server"), postgresql_server.url(database), secrets.token_urlsafe()
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def told(server: MLflowServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A study by two workers, in the middle of which the server was away."""
+    folder = tmp_path_factory.mktemp("told")
+    home = folder / "home"
+    fixed = {name: value for name, value in FIXED.items() if name not in SPACE}
+    study = write_study(
+        folder,
+        write_reversal(folder, shortest=3),
+        space=SPACE,
+        start_with=FIRST,
+        fixed={**fixed, "model.d_model": 32, "model.num_heads": 2, "training.max_steps": 90},
+        pruner={"kind": "threshold", "lower": 0.5, "warmup_steps": 60},
+    )
+    environment = {
+        "AUTOML_TF_HOME": str(home),
+        "AUTOML_TF_TRACKING": server.url,
+        "MLFLOW_TRACKING_USERNAME": "admin",
+        "MLFLOW_TRACKING_PASSWORD": server.password,
+    }
+    search = subprocess.Popen(
+        [sys.executable, "-m", "automl_tf", "search", str(study), "--workers", "2"],
+        env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = []
+    outage: threading.Thread | None = None
+    for line in search.stdout:
+        lines.append(line)
+        if " step 30:" in line and outage is None:
+            outage = threading.Thread(target=go_away, args=(server,))
+            outage.start()
+    assert search.wait(120) == 0, "".join(lines)
+    assert outage is not None
+    outage.join()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        synced = run("sync", "tour", home=home)
+        assert "has all 4 runs" in synced
+        yield {"home": home, "output": "".join(lines) + synced}
+
+
+def go_away(server: MLflowServer) -> None:
+    server.stop()
+    time.sleep(AWAY_SECONDS)
+    server.start()
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_the_server_has_all_of_a_study_though_it_was_away(
+    told: dict[str, Any], server: MLflowServer
+) -> None:
+    board = json.loads(run("show", "tour", "--json", home=told["home"]))
+    assert board["counts"] == {"complete": 1, "pruned": 1, "failed": 1, "running": 0, "waiting": 0}
+    assert [trial["state"] for trial in board["trials"]] == ["failed", "pruned", "complete"]
+    assert "filtered away" in board["trials"][0]["reason"]
+    assert "0.5" in board["trials"][1]["reason"]
+    client = mlflow.MlflowClient(server.url)
+    assert_mlflow_agrees(board, client)
+    assert board["mlflow"]["tracking_uri"] == server.url
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_a_local_store_gets_the_same(told: dict[str, Any], tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert "has all 4 runs" in run("sync", "tour", "--tracking", uri, home=told["home"])
+    board = json.loads(run("show", "tour", "--json", home=told["home"]))
+    assert_mlflow_agrees(board, mlflow.MlflowClient(uri))
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_the_password_is_nowhere(
+    told: dict[str, Any], server: MLflowServer, tmp_path: Path
+) -> None:
+    home, password = told["home"], server.password
+    assert password not in told["output"]
+    embedded = server.url.replace("://", f"://admin:{password}@")
+    answer = run("sync", "tour", "--tracking", embedded, home=home)
+    assert "has all 4 runs" in answer
+    assert password not in answer
+    run("export", "tour", "-o", str(home / "best.yaml"), home=home)
+    for file in home.rglob("*"):
+        if file.is_file():
+            assert password.encode() not in file.read_bytes(), file
+    client = mlflow.MlflowClient(server.url)
+    for found in client.search_runs([client.get_experiment_by_name("tour").experiment_id]):
+        assert password not in str(found.to_dictionary())
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_without_the_password_nothing_is_lost(
+    told: dict[str, Any], server: MLflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
+    other = server.url.replace("127.0.0.1", "localhost")
+    said = run("sync", "tour", "--tracking", other, home=told["home"], code=2)
+    assert "Nothing is lost" in said
+    assert "401" in said or "Unauthorized" in said or "authenticated" in said
