@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+HIDDEN = "***"
+"""What is shown in place of a secret."""
+
 _USER_INFO = re.compile(r"(?<=://)\S*@")
 _SECRET_OPTION = re.compile(
     r"([?&][^=&\s]*(?:passw|pwd|token|secret)[^=&\s]*=)[^&\s]*", re.IGNORECASE
@@ -93,4 +96,4 @@ def redacted(text: str) -> str:
 
     It would rather hide too much than too little: all from ``://`` to the last ``@`` goes.
     """
-    return _SECRET_OPTION.sub(r"\1***", _USER_INFO.sub("***@", text))
+    return _SECRET_OPTION.sub(rf"\1{HIDDEN}", _USER_INFO.sub(f"{HIDDEN}@", text))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from automl_tf.tracking.home import Destination, RunKey, redacted
+from automl_tf.tracking.home import HIDDEN, Destination, RunKey, redacted
 
 LONGEST_LOCK_SECONDS = 30.0
 """A process that holds a lock for longer is waiting for a server that does not answer."""
@@ -71,5 +71,6 @@ def _read(path: Path) -> Delivered:
 
 
 def _server(destination: Destination) -> str:
-    """A short name for the server; a changed password makes no other server of it."""
-    return hashlib.sha256(redacted(destination.tracking_uri).encode()).hexdigest()[:8]
+    """A short name for the server; a password, or another one, makes no other server of it."""
+    uri = redacted(destination.tracking_uri).replace(f"{HIDDEN}@", "")
+    return hashlib.sha256(uri.encode()).hexdigest()[:8]

@@ -8,6 +8,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from automl_tf.search.leaderboard import leaderboard
+from automl_tf.search.opening import load_study
+from automl_tf.search.storage import default_url, open_storage
+
 SPACE = {
     "model.d_model": {"choices": [16, 32]},
     "model.num_heads": {"choices": [1, 2]},
@@ -62,3 +66,11 @@ def run(*words: str, home: Path, text: str | None = None, code: int = 0) -> str:
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if code == 0 else done.stderr
+
+
+def board(home: Path) -> dict[str, Any]:
+    """What ``show --json`` prints, without another process."""
+    storage = open_storage(default_url(home), home)
+    found = leaderboard(load_study(storage, "tour")).to_json()
+    storage.engine.dispose()
+    return found

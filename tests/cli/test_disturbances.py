@@ -13,11 +13,8 @@ from typing import Any
 import mlflow
 import pytest
 
-from automl_tf.search.leaderboard import leaderboard
-from automl_tf.search.opening import load_study
-from automl_tf.search.storage import default_url, open_storage
 from automl_tf.tracking.home import default_tracking_uri
-from tests.cli.studies import run, write_study
+from tests.cli.studies import board, run, write_study
 
 
 def start_search(study: Path, home: Path, *words: str) -> subprocess.Popen[str]:
@@ -42,14 +39,6 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
 def curves(home: Path) -> list[dict[str, Any]]:
     names = ("number", "state", "params", "values", "intermediate")
     return [{name: trial[name] for name in names} for trial in board(home)["trials"]]
-
-
-def board(home: Path) -> dict[str, Any]:
-    """What ``show --json`` prints, without another process."""
-    storage = open_storage(default_url(home), home)
-    found = leaderboard(load_study(storage, "tour")).to_json()
-    storage.engine.dispose()
-    return found
 
 
 @pytest.fixture(scope="module")
