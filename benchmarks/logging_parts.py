@@ -17,7 +17,7 @@ from automl_tf.config.study import Study
 from automl_tf.data.prepare import prepare
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.search import worker
-from automl_tf.search.record import REASON, SECONDS, VALIDATIONS
+from automl_tf.search.record import BEST_STEP, NUM_PARAMETERS, REASON, SECONDS, VALIDATIONS
 from automl_tf.search.run import Opened, Places, join, open_search
 from automl_tf.search.story import TrialStory
 from automl_tf.search.strategy import distribution
@@ -38,6 +38,18 @@ TOLD = 5
 VALIDATIONS_A_TRIAL, POINTS_A_VALIDATION, STEPS_BETWEEN = 8, 10, 100
 WORDS_OF_A_MAP = 14
 DELIVERY_SECONDS = 60.0
+NUM_WEIGHTS = 100_000
+ATTRIBUTES = {
+    VALIDATIONS: {
+        str(STEPS_BETWEEN * number): {"bleu": float(number), "chrf": 1.0, "loss": 1.0}
+        for number in range(1, VALIDATIONS_A_TRIAL + 1)
+    },
+    NUM_PARAMETERS: NUM_WEIGHTS,
+    SECONDS: 30.0,
+    BEST_STEP: STEPS_BETWEEN * VALIDATIONS_A_TRIAL,
+    REASON: None,
+}
+"""What the storage keeps of a trial that is told."""
 
 
 class Clock:
@@ -177,10 +189,12 @@ def _tell(
     asked = opened.study.ask({name: distribution(domains[name]) for name in domains})
     config = opened.definition.study.trial_config(asked.params, asked.number)
     told = TrialStory(asked, config, telling.run)
-    told.begin(config, prepare(config, places.home / "cache"), 100_000)
+    told.begin(config, prepare(config, places.home / "cache"), NUM_WEIGHTS)
     for validation in validations:
         told.validated(validation)
     told.end("complete", None)
+    for name, value in ATTRIBUTES.items():
+        asked.set_user_attr(name, value)
     opened.study.tell(asked, 1.0)
     telling.refresh()
 
@@ -188,10 +202,6 @@ def _tell(
 def _fill(opened: Opened, places: Places, trials: int) -> None:
     """Copies the one trial that both databases hold, until they hold so many more."""
     numbers = range(1, trials + 1)
-    scores = {
-        str(STEPS_BETWEEN * n): {"bleu": float(n), "chrf": 1.0, "loss": 1.0} for n in range(9)
-    }
-    attributes = {VALIDATIONS: scores, SECONDS: 30.0, REASON: None}
     told = opened.study.trials[0]
     opened.study.add_trials(
         [
@@ -200,7 +210,7 @@ def _fill(opened: Opened, places: Places, trials: int) -> None:
                 value=float(number % 7),
                 params=told.params,
                 distributions=told.distributions,
-                user_attrs=attributes,
+                user_attrs=ATTRIBUTES,
             )
             for number in numbers
         ]

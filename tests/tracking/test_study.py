@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from automl_tf.tracking.client import connect
-from automl_tf.tracking.delivery import deliver
+from automl_tf.tracking.delivery import _merged, deliver
 from automl_tf.tracking.home import Destination, RunKey, default_tracking_uri, destination
-from automl_tf.tracking.marks import delivered_run_ids
-from automl_tf.tracking.operations import RunState
+from automl_tf.tracking.journal import Journal, written_keys
+from automl_tf.tracking.marks import Delivered, Mark, delivered_run_ids
+from automl_tf.tracking.operations import File, RunState, Text
 from automl_tf.tracking.study import StudyRun
 from automl_tf.tracking.trial import TrainingRun
 from automl_tf.versions import versions
@@ -233,6 +234,49 @@ def test_a_second_delivery_doubles_nothing(local: Destination, tmp_path: Path) -
     (run,) = runs_of(local, "trial")
     assert curve(local, run.info.run_id, "bleu") == [(5, 1.0)]
     assert table_of(local, run.info.run_id, tmp_path) == [{"step": 5, **ROWS[0]}]
+
+
+def test_what_was_superseded_before_it_was_sent_is_not_sent(
+    local: Destination, tmp_path: Path
+) -> None:
+    # Nothing can be delivered yet, so that all of it is delivered at once.
+    study = StudyRun.open(replace(local, tracking_uri="http://127.0.0.1:9"), "", {})
+    trial = study.trial(0, "trial 0", {}, {})
+    file = tmp_path / "page.html"
+    for step in range(1, 4):
+        trial.log_metrics(step, {"bleu": float(step)})
+        trial.log_text(f"step {step}", "picture.svg")
+        file.write_text(f"step {step}")
+        trial.log_artifact(file, "pages")
+        trial.set_tags({"step": str(step), f"only{step}": "here"})
+    assert not study.close(LONG)
+    (key,) = [key for key in written_keys(local.outbox) if not key.is_parent]
+    whole = list(Journal(local.outbox, key).entries(0))
+    merged = list(_merged(whole))
+    assert merged[-1].end == whole[-1].end
+    sent = [type(entry.operation) for entry in merged]
+    assert [sent.count(kind) for kind in (Text, File)] == [1, 1]
+
+    assert deliver(local).problem is None
+    (run,) = runs_of(local, "trial")
+    assert curve(local, run.info.run_id, "bleu") == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    client = connect(local.tracking_uri)
+    for path in ("picture.svg", "pages/page.html"):
+        kept = client.download_artifacts(run.info.run_id, path, str(tmp_path))
+        assert Path(kept).read_text() == "step 3"
+    assert run.data.tags["step"] == "3"
+    assert {f"only{step}" for step in (1, 2, 3)} <= set(run.data.tags)
+
+
+def test_a_password_makes_no_other_server(local: Destination) -> None:
+    plain = replace(local, tracking_uri="https://mlflow.example")
+    named = replace(local, tracking_uri="https://ann:s3cret@mlflow.example")
+    other = replace(local, tracking_uri="https://ann:s3cret@elsewhere.example")
+    key = RunKey("trial", "0")
+    local.outbox.mkdir(parents=True)
+    Mark(named, key).write(Delivered(7, "abc"))
+    assert Mark(plain, key).read() == Delivered(7, "abc")
+    assert Mark(other, key).read() == Delivered()
 
 
 def test_a_training_stands_beside_the_study(local: Destination) -> None:
