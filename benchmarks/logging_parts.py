@@ -4,7 +4,7 @@ import functools
 import secrets
 import sqlite3
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Clock:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def watch(self, account: str, owner: Any, *names: str) -> None:  # noqa: ANN401 - any object
         """Books all later calls of some functions, none of which calls another of them."""
@@ -93,23 +93,23 @@ def trial(study: Path, folder: Path, words: Sequence[str], *, is_logged: bool) -
     cpu.watch("maps", TranslationModule, "attention_maps")
     cpu.watch("handed over", TrialStory, "__init__", "begin", "validated", "end")
     cpu.watch("delivery", Delivery, "send_all")
-    run_trial = worker.run_trial
-    before: Counter[str] = Counter()
+    run_trial = vars(worker)["run_trial"]
+    before: defaultdict[str, float] = defaultdict(float)
 
     def run(trial: optuna.Trial, bench: Bench) -> Ending:
         """A trial, and the delivery of it, once the store is connected to."""
         bench.tracking.flush(DELIVERY_SECONDS)
         before.update(cpu.seconds)
         started = time.process_time()
-        ending = run_trial(trial, bench)
+        ending: Ending = run_trial(trial, bench)
         bench.tracking.flush(DELIVERY_SECONDS)
         whole.seconds["trial"] += time.process_time() - started
         return ending
 
-    worker.run_trial = run
+    vars(worker)["run_trial"] = run
     if not is_logged:
         Courier.post = lambda *_: None  # type: ignore[method-assign]
-        TranslationModule.attention_maps = lambda _: ()  # type: ignore[method-assign]
+        TranslationModule.attention_maps = lambda self: ()  # type: ignore[method-assign]  # noqa: ARG005
     opened, places = _opened(read_study(study, ["budget.trials=1", *words]), folder)
     join(opened, places, lambda _: None, leaves_with_parent=True)
     accounts = ("maps", "handed over", "delivery")
