@@ -139,6 +139,11 @@ def _return(storage: RDBStorage, trial: FrozenTrial) -> None:
         pause_trial(storage, trial_id)
 
 
+def was_given_up(trial: FrozenTrial) -> bool:
+    """Whether a trial has failed because its workers died."""
+    return trial.state == TrialState.FAIL and trial.user_attrs.get(LOST, 0) > ONE_RETURN
+
+
 def _is_dead(worker: str | None) -> bool:
     """Whether a worker ran on this machine and does no more; of others only heartbeats tell."""
     if worker is None:

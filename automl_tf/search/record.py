@@ -123,12 +123,12 @@ def _comparable(definition: dict[str, Any]) -> dict[str, Any]:
     return {**definition, "corpus": corpus, "fixed": fixed}
 
 
-def validations(trial: FrozenTrial) -> dict[int, dict[str, float]]:
+def validations(trial: optuna.Trial | FrozenTrial) -> dict[int, dict[str, float]]:
     """The scores of each validation of a trial by optimizer step."""
     return {int(step): scores for step, scores in trial.user_attrs.get(VALIDATIONS, {}).items()}
 
 
-def best_bleu(trial: FrozenTrial) -> float | None:
+def best_bleu(trial: optuna.Trial | FrozenTrial) -> float | None:
     """The best BLEU of a trial's validations so far."""
     return max((scores["bleu"] for scores in validations(trial).values()), default=None)
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.config.writing import to_yaml
 from automl_tf.data.prepare import PreparedData
-from automl_tf.search.record import NUM_PARAMETERS, SMALLER_BATCHES
+from automl_tf.search.record import NUM_PARAMETERS, SMALLER_BATCHES, best_bleu
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.study import StudyRun
 from automl_tf.training.attention_picture import ATTENTION, attention_picture
@@ -31,14 +32,16 @@ class TrialStory:
         tracking: The run of its study.
     """
 
-    def __init__(self, trial: optuna.Trial, config: TrialConfig, tracking: StudyRun) -> None:
+    def __init__(
+        self, trial: optuna.Trial | FrozenTrial, config: TrialConfig, tracking: StudyRun
+    ) -> None:
         self._number = trial.number
         self._config = config
-        self._best: float | None = None
+        self._best = best_bleu(trial)
         self._samples: Samples | None = None
         self._run = tracking.trial(
             trial.number,
-            run_name(trial.number, config, None),
+            run_name(trial.number, config, self._best),
             given_settings(config),
             {"seed": str(config.seed), "devices": str(config.trainer.devices)},
         )

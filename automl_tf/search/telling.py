@@ -1,15 +1,25 @@
 """What MLflow is told of a study as a whole."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import StudyConfig
-from automl_tf.search.record import TRACKING, Definition, best_bleu
+from automl_tf.search.opening import was_given_up
+from automl_tf.search.record import (
+    REASON,
+    SEED,
+    TRACKING,
+    Definition,
+    best_bleu,
+    read_definition,
+    settings_of,
+)
+from automl_tf.search.story import TrialStory
 from automl_tf.search.summary_files import SummaryFiles
 from automl_tf.search.trial import STATE_NAMES
 from automl_tf.tracking.home import destination
@@ -34,6 +44,7 @@ class StudyStory:
         self._study = study
         self.run = run
         self._files = SummaryFiles(study, home, run.log_artifact)
+        self._losses: set[int] = set()
 
     @classmethod
     @contextmanager
@@ -63,12 +74,23 @@ class StudyStory:
     def refresh(self) -> None:
         """The best so far, and how many trials are in each state; files follow in their time."""
         trials = self._study.get_trials(deepcopy=False)
+        self._end_lost(trials)
         counts = Counter(STATE_NAMES[trial.state] for trial in trials)
         ended = [trial for trial in trials if trial.state.is_finished()]
         best = max((best_bleu(trial) or 0.0 for trial in ended), default=0.0)
         states = {f"trials_{state}": float(counts[state]) for state in STATE_NAMES.values()}
         self.run.progress(len(ended), {"best_bleu": best, **states})
         self._files.refresh()
+
+    def _end_lost(self, trials: Sequence[FrozenTrial]) -> None:
+        """Ends the runs of trials that have failed because nobody was left to end them."""
+        for trial in trials:
+            if trial.number in self._losses or not was_given_up(trial):
+                continue
+            self._losses.add(trial.number)
+            settings, seed = settings_of(trial), trial.user_attrs.get(SEED, 0)
+            config = read_definition(self._study).study.trial_config(settings, seed)
+            TrialStory(trial, config, self.run).end("failed", trial.user_attrs[REASON])
 
     def note_place(self) -> None:
         """Writes into the storage where MLflow has the study."""

@@ -46,7 +46,8 @@ class Stage:
 
 def played(stage: Stage, size: int = 1, deadline: float | None = None) -> tuple[Crew, list[Event]]:
     crew = Crew(stage, size, deadline)
-    return crew, [event for _, event in crew.events(threading.Event())]
+    told = crew.events(threading.Event())
+    return crew, [pair[1] for pair in told if pair is not None]
 
 
 def test_a_worker_that_died_in_a_trial_is_started_again_however_often() -> None:
