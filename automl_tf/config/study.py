@@ -12,7 +12,7 @@ from automl_tf.config.settings import GROUPS, TrialConfig, flatten, unflatten
 from automl_tf.config.space import Scalar, Space
 
 Objective = Literal["bleu", "chrf", "num_parameters", "latency", "train_hours"]
-Limit = Literal["num_parameters", "latency"]
+Limit = Literal["flops_per_token", "estimated_memory_mb", "num_parameters", "latency"]
 
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
     "bleu": "maximize",
@@ -201,7 +201,8 @@ class StudyConfig(Settings):
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, strict=False)] = ("bleu",)
     """What is optimised; the first decides which checkpoint of a trial is kept."""
     constraints: dict[Limit, Annotated[float, Field(gt=0)]] = Field(default={})
-    """Upper limits that are checked before a trial trains; latency in milliseconds."""
+    """Upper limits that are checked before a trial trains: floating-point operations of training
+    for each target token, estimated peak memory in MB, parameters, latency in milliseconds."""
     fixed: dict[str, Any] = Field(default={})
     """Settings by dotted path that differ from their defaults and are not searched."""
     full_training: dict[str, Any] = Field(default={})

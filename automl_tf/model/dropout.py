@@ -40,9 +40,14 @@ def dropout_mask(like: Tensor, probability: float) -> Tensor:
     """
     if _is_fast_elsewhere(like):
         return F.dropout(torch.ones_like(like), probability)
-    size = max(SMALLEST_TABLE, 2 ** (4 * like.numel() - 1).bit_length())
+    size = table_size(like.numel())
     start = int(torch.randint(size - like.numel(), ()))
     return _table(size, probability, like.dtype)[start : start + like.numel()].view(like.shape)
+
+
+def table_size(number: int) -> int:
+    """Masks in the table from which so many are drawn at once."""
+    return max(SMALLEST_TABLE, 2 ** (4 * number - 1).bit_length())
 
 
 def _is_fast_elsewhere(x: Tensor) -> bool:

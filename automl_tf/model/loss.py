@@ -16,6 +16,8 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 # Below this probability a logarithm taken after the softmax is not exact.
 SMALLEST_PROBABILITY = 1e-30
+CHUNK = 512
+"""Tokens whose logits are held at once."""
 
 
 class Loss(NamedTuple):
@@ -36,7 +38,7 @@ def label_smoothed_cross_entropy(
     targets_BT: Tensor,
     smoothing: float,
     pad_id: int = 0,
-    chunk: int = 512,
+    chunk: int = CHUNK,
 ) -> Loss:
     """Cross entropy with label smoothing (Szegedy et al. 2016; Vaswani et al. 2017, section 5.4).
 

@@ -1,8 +1,15 @@
-"""How many parameters a Transformer has, known without building it."""
+"""How many parameters a Transformer has and what a token costs it, known without building it."""
 
 from dataclasses import dataclass
 
 from automl_tf.config.settings import ModelConfig
+
+TYPICAL_LENGTH = 25
+"""Positions of source and of target for which the cost of a token is told: those of a sentence of
+newspaper text in subwords."""
+MULTIPLY_AND_ADD = 2
+PASSES = 3
+"""A backward pass makes two products for each one of the forward pass."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,31 @@ def num_parameters(config: ModelConfig, vocab: VocabSizes, max_length: int) -> i
     tables = 2 * max_length if config.positions == "learned" else 0
     rows = _vocabulary_rows(vocab, tied=config.tie_embeddings) + tables
     return rows * config.d_model + encoder + decoder + final_norms
+
+
+def flops_per_token(config: ModelConfig, vocab: VocabSizes, length: int = TYPICAL_LENGTH) -> float:
+    """Floating-point operations of training, for each target token.
+
+    Those of the matrix products, forward and backward, on sentences of equally many tokens on both
+    sides and without padding: two for a multiplication with its addition, and twice as many
+    backward as forward. Attention counts all pairs of positions, as they are computed; the output
+    layer its rows alone, the ids that can be produced. Embeddings are looked up and cost nothing.
+
+    Args:
+        config: The model's settings.
+        vocab: The vocabularies' sizes.
+        length: Positions of each side.
+    """
+    keys = config.num_heads * config.head_width
+    values = config.num_heads * config.value_width
+    projections = config.d_model * (2 * keys + values) + values * config.d_model
+    pairs = length * (keys + values)
+    inner = (2 if config.activation == "swiglu" else 1) * config.d_ff
+    feed_forward = config.d_model * (inner + config.d_ff)
+    encoder = projections + pairs + feed_forward
+    decoder = 2 * (projections + pairs) + feed_forward
+    products = config.encoder_layers * encoder + config.decoder_layers * decoder
+    return float(PASSES * MULTIPLY_AND_ADD * (products + config.d_model * vocab.outputs))
 
 
 def _vocabulary_rows(vocab: VocabSizes, *, tied: bool) -> int:

@@ -1,5 +1,6 @@
 """What MLflow is told of a trial."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -8,7 +9,7 @@ from optuna.trial import FrozenTrial
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.config.writing import to_yaml
 from automl_tf.data.prepare import PreparedData
-from automl_tf.search.record import NUM_PARAMETERS, SMALLER_BATCHES, best_bleu
+from automl_tf.search.record import SMALLER_BATCHES, best_bleu
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.study import StudyRun
 from automl_tf.training.attention_picture import ATTENTION, attention_picture
@@ -51,11 +52,11 @@ class TrialStory:
         """The id of the trial's run, once MLflow has given one."""
         return self._run.run_id
 
-    def begin(self, config: TrialConfig, data: PreparedData, num_parameters: int) -> None:
-        """The configuration, its size and the corpus."""
+    def begin(self, config: TrialConfig, data: PreparedData, costs: Mapping[str, float]) -> None:
+        """The configuration, what it costs and the corpus."""
         self._samples = Samples(data, self._config.corpus.target_lang)
         self._run.log_text(to_yaml(config), "config.yaml")
-        self._run.log_metrics(0, {NUM_PARAMETERS: float(num_parameters)})
+        self._run.log_metrics(0, {name: float(cost) for name, cost in costs.items()})
         self._run.set_tags({"corpus": data.fingerprint, "filters": str(data.report)})
         corpus = self._config.corpus
         source = corpus.model_dump(mode="json")

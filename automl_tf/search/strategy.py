@@ -1,6 +1,6 @@
 """From a study's sampler and pruner to Optuna's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from automl_tf.config.study import (
     TPESampler,
 )
 from automl_tf.errors import Place, UserError
+from automl_tf.search.auto.candidates import Configuration
 from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.avoiding import AvoidingSampler
 
@@ -58,6 +59,7 @@ def build_sampler(
     study_seed: int,
     number: int,
     failed: Sequence[Mapping[str, Any]] = (),
+    is_feasible: Callable[[Configuration], bool] | None = None,
 ) -> BaseSampler:
     """The sampler that proposes one trial.
 
@@ -71,20 +73,26 @@ def build_sampler(
         number: Number of the trial.
         failed: Configurations that are known to fail, which a sampler that learns proposes no more.
             The others stay as they are: what they propose depends on the number alone.
+        is_feasible: Tells what the study's limits do not forbid, as far as it is known before a
+            trial; `auto` proposes nothing else.
     """
-    built = _sampler(sampler, space, study_seed, number)
+    built = _sampler(sampler, space, study_seed, number, is_feasible)
     if failed and isinstance(sampler, TPESampler | GPSampler | CMAESSampler | NSGAIISampler):
         return AvoidingSampler(built, _distributions(space), failed)
     return built
 
 
 def _sampler(  # noqa: C901 - one case a kind
-    sampler: Sampler, space: Space, study_seed: int, number: int
+    sampler: Sampler,
+    space: Space,
+    study_seed: int,
+    number: int,
+    is_feasible: Callable[[Configuration], bool] | None,
 ) -> BaseSampler:
     seed = trial_seed(study_seed, number)
     match sampler:
         case AutoSampler(learn_from=learn_from):
-            return InformedSampler(_distributions(space), seed, learn_from)
+            return InformedSampler(_distributions(space), seed, learn_from, is_feasible=is_feasible)
         case RandomSampler():
             return optuna.samplers.RandomSampler(seed=seed)
         case GridSampler():

@@ -17,7 +17,7 @@ from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.data.subwords import BOS, EOS, PAD
 from automl_tf.decoding.latency import median_latency_ms
 from automl_tf.errors import UserError, disk_is_full
-from automl_tf.model.size import num_parameters
+from automl_tf.search.costs import Costs, costs, least_costs
 from automl_tf.search.events import (
     Event,
     Notice,
@@ -232,15 +232,18 @@ class _Run:
         self._latency: float | None = None
 
     def to_its_end(self) -> Ending:
-        data = prepare(self._config, self._bench.home / "cache")
-        self._measure(data)
-        limit = self._exceeded_limit()
+        # What no vocabulary would make feasible needs none.
+        limit = self._exceeded_limit(least_costs(self._config))
         if limit is not None:
-            self._trial.set_user_attr(INFEASIBLE, True)  # noqa: FBT003 - the attribute's value
-            return Ending(TrialState.PRUNED, reason=limit)
+            return self._refused(limit)
+        data = prepare(self._config, self._bench.home / "cache")
+        costs = self._measure(data)
+        limit = self._exceeded_limit(costs)
+        if limit is not None:
+            return self._refused(limit)
         directory = self._bench.directory(self._trial.number)
         self._announce(resumed=(directory / LAST_CHECKPOINT).exists())
-        self._story.begin(self._config, data, self._size)
+        self._story.begin(self._config, data, costs)
         result = fit(
             self._config, data, directory, self._observe, self._progress, self._bench.should_pause
         )
@@ -250,13 +253,17 @@ class _Run:
             (directory / LAST_CHECKPOINT).unlink(missing_ok=True)
         return self._ending(result)
 
-    def _measure(self, data: PreparedData) -> None:
-        size = num_parameters(
-            self._config.model, data.vocabulary.sizes, self._config.data.longest_sequence
-        )
-        self._trial.set_user_attr(NUM_PARAMETERS, size)
+    def _refused(self, reason: str) -> Ending:
+        self._trial.set_user_attr(INFEASIBLE, True)  # noqa: FBT003 - the attribute's value
+        return Ending(TrialState.PRUNED, reason=reason)
+
+    def _measure(self, data: PreparedData) -> Costs:
+        """What the trial costs, by the names of the limits."""
+        known = costs(self._config, data)
+        for name, cost in known.items():
+            self._trial.set_user_attr(name, cost)
         self._trial.set_user_attr(SEED, self._config.seed)
-        self._size = size
+        self._size = int(known[NUM_PARAMETERS])
         needed = (*self._bench.config.objectives, *self._bench.config.constraints)
         if "latency" in needed:
             model = build_model(self._config, data)
@@ -264,13 +271,15 @@ class _Run:
                 model, data.validation.sources(), bos=BOS, eos=EOS, pad=PAD
             )
             self._trial.set_user_attr("latency", self._latency)
+            known["latency"] = self._latency
+        return known
 
-    def _exceeded_limit(self) -> str | None:
-        """The first constraint that the model breaks, in words."""
-        costs = {"num_parameters": self._size, "latency": self._latency}
+    def _exceeded_limit(self, costs: Costs) -> str | None:
+        """The first of the constraints on these costs that is broken, in words."""
         for name, limit in self._bench.config.constraints.items():
+            if name not in costs:
+                continue
             cost = costs[name]
-            assert cost is not None
             self._trial.set_constraint(name, cost - limit)
             if cost > limit:
                 return (

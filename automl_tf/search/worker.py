@@ -12,6 +12,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.errors import disk_is_full, full_disk
+from automl_tf.search.costs import feasible
 from automl_tf.search.events import Notice, WorkerJoined
 from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
 from automl_tf.search.patience import is_away
@@ -78,6 +79,7 @@ def claim(bench: Bench) -> optuna.Trial | None:
             config.seed,
             _next_number(trials),
             list(hopeless(trials).values()),
+            feasible(bench.definition.study),
         )
         trial = study.ask(
             {name: distribution(domain) for name, domain in bench.definition.space.domains.items()}

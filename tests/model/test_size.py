@@ -3,9 +3,12 @@
 import itertools
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model.size import VocabSizes, num_parameters
+from automl_tf.model.loss import label_smoothed_cross_entropy
+from automl_tf.model.size import VocabSizes, flops_per_token, num_parameters
 from automl_tf.model.transformer import Transformer
 
 VOCABULARIES = (
@@ -35,6 +38,24 @@ def test_closed_form_equals_the_built_model(shape, vocab):
         model = Transformer(config, vocab, max_length=17)
         built = sum(parameter.numel() for parameter in model.parameters())
         assert num_parameters(config, vocab, max_length=17) == built, config
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("activation", OPTIONS["activation"])
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("length", [17, 40])
+def test_flops_are_those_that_torch_counts(shape, activation, tied, length):
+    config = ModelConfig(**shape, activation=activation, tie_embeddings=tied)
+    vocab, sentences = VOCABULARIES[3], 3
+    model = Transformer(config, vocab, max_length=length).train()
+    source, target = torch.randint(4, 20, (2, sentences, length)).unbind()
+    with FlopCounterMode(display=False) as counted:
+        loss = label_smoothed_cross_entropy(
+            model(source, target), model.output_weight_VD, target, smoothing=0.1
+        ).smoothed
+        loss.backward()
+    expected = flops_per_token(config, vocab, length) * sentences * length
+    assert counted.get_total_flops() == expected
 
 
 def test_sizes_that_contradict_each_other_are_refused():

@@ -1,6 +1,6 @@
 """The sampler of ``sampler: {kind: auto}``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,8 @@ PROMISING = 10
 """Candidates around which neighbours are looked at."""
 ROUNDS = 2
 """Times that neighbours of the most promising ones are looked at."""
+MOST_DRAWS = 10
+"""Times that candidates are drawn from all over a space until some are feasible."""
 FIXED_PARAMS = "fixed_params"
 """Optuna's name for what a queued trial was given."""
 
@@ -54,6 +56,7 @@ class InformedSampler(BaseSampler):
         wells: The prior; the shipped one if None.
         models: How far prior and earlier studies may be trusted.
         choose_from: The configurations that may be proposed; all of the space if None.
+        is_feasible: Tells which may be proposed as long as there are any; all if None.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class InformedSampler(BaseSampler):
         wells: Mapping[str, Well] | None = None,
         models: Sequence[Model] = MODELS,
         choose_from: Sequence[Configuration] | None = None,
+        is_feasible: Callable[[Configuration], bool] | None = None,
     ) -> None:
         self._space = dict(space)
         self._rng = np.random.default_rng(seed)
@@ -71,6 +75,7 @@ class InformedSampler(BaseSampler):
         self._wells = shipped_prior() if wells is None else wells
         self._models = models
         self._choose_from = choose_from
+        self._is_feasible = is_feasible
 
     def reseed_rng(self) -> None:
         """Draws other numbers from here on."""
@@ -129,10 +134,10 @@ class InformedSampler(BaseSampler):
     ) -> Configuration:
         """The most promising of the candidates that have not been tried."""
         all_there_is = self._choose_from or listed(self._space)
-        first = all_there_is or drawn(self._space, self._rng)
-        candidates = unseen(({**candidate, **given} for candidate in first), seen)
+        first = self._first(all_there_is, given)
+        candidates = unseen(first, seen)
         if not candidates:
-            return {**first[int(self._rng.integers(len(first)))], **given}
+            return first[int(self._rng.integers(len(first)))]
         # Equals are tried in no particular order.
         self._rng.shuffle(candidates)
         worth = judge.worth(candidates)
@@ -141,10 +146,28 @@ class InformedSampler(BaseSampler):
         for _ in range(ROUNDS):
             best = [candidates[index] for index in np.argsort(-worth)[:PROMISING]]
             moved = neighbours(best, self._space, self._rng)
-            moved = unseen(({**candidate, **given} for candidate in moved), [*seen, *best])
-            candidates = [*best, *moved]
+            moved = self._feasible({**candidate, **given} for candidate in moved)
+            candidates = [*best, *unseen(moved, [*seen, *best])]
             worth = judge.worth(candidates)
         return candidates[int(worth.argmax())]
+
+    def _first(
+        self, all_there_is: Sequence[Configuration] | None, given: Mapping[str, Any]
+    ) -> list[Configuration]:
+        """The candidates that are not neighbours of others: feasible ones, if any can be found."""
+        completed: list[Configuration] = []
+        for _ in range(1 if all_there_is else MOST_DRAWS):
+            some = all_there_is or drawn(self._space, self._rng)
+            completed = [{**candidate, **given} for candidate in some]
+            feasible = self._feasible(completed)
+            if feasible:
+                return feasible
+        return completed
+
+    def _feasible(self, candidates: Iterable[Configuration]) -> list[Configuration]:
+        if self._is_feasible is None:
+            return list(candidates)
+        return [candidate for candidate in candidates if self._is_feasible(candidate)]
 
 
 class _Judge:

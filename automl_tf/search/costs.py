@@ -1,0 +1,81 @@
+"""What a configuration costs, known before it trains, and the limits that a study sets.
+
+Three costs follow from the configuration in closed form; latency has to be measured.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from automl_tf.config.settings import TrialConfig
+from automl_tf.config.study import Study
+from automl_tf.data.prepare import PreparedData
+from automl_tf.model.size import VocabSizes, flops_per_token, num_parameters
+from automl_tf.search.record import ESTIMATED_MEMORY, FLOPS_PER_TOKEN, NUM_PARAMETERS
+from automl_tf.training.footprint import Extent, arithmetic_here, footprint
+
+Costs = dict[str, float]
+"""By the names under which the storage, MLflow and ``constraints`` know them."""
+
+_FORMULAS: dict[str, Callable[[TrialConfig, VocabSizes, Extent], float]] = {
+    NUM_PARAMETERS: lambda config, vocab, _: num_parameters(
+        config.model, vocab, config.data.longest_sequence
+    ),
+    FLOPS_PER_TOKEN: lambda config, vocab, _: flops_per_token(config.model, vocab),
+    ESTIMATED_MEMORY: lambda config, vocab, extent: (
+        footprint(config, vocab, extent, arithmetic_here(config)).megabytes
+    ),
+}
+
+
+def costs(config: TrialConfig, data: PreparedData) -> Costs:
+    """What a configuration costs on its corpus."""
+    extent = Extent.of(data)
+    return {name: formula(config, data.sizes, extent) for name, formula in _FORMULAS.items()}
+
+
+def least_costs(config: TrialConfig) -> Costs:
+    """What a configuration costs at least, before its corpus is prepared: without a vocabulary."""
+    vocab = VocabSizes(1, 1, joint=config.data.joint_vocab, outputs=1)
+    extent = Extent.unknown(config)
+    # A shorter sentence makes smaller matrices of attention: what memory is least is not known.
+    return {
+        name: _FORMULAS[name](config, vocab, extent) for name in (NUM_PARAMETERS, FLOPS_PER_TOKEN)
+    }
+
+
+def feasible(study: Study) -> Callable[[Mapping[str, Any]], bool] | None:
+    """Tells of searched values whether no limit in closed form forbids them; None without a limit.
+
+    Vocabularies count with the size that is asked for, and sentences with the longest that are
+    trained on: what a corpus really has can be less, never more.
+    """
+    limits = {name: limit for name, limit in study.config.constraints.items() if name in _FORMULAS}
+    if not limits:
+        return None
+    some = {name: domain.ends()[0] for name, domain in study.space.domains.items()}
+    template = study.trial_config(some, seed=1)
+
+    def is_feasible(params: Mapping[str, Any]) -> bool:
+        config = _with(template, params)
+        size = config.data.vocab_size
+        vocab = VocabSizes(size, size, joint=config.data.joint_vocab, outputs=size)
+        extent = Extent.unknown(config)
+        return all(
+            _FORMULAS[name](config, vocab, extent) <= limit for name, limit in limits.items()
+        )
+
+    return is_feasible
+
+
+def _with(template: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
+    """A configuration with other values of a legal space, which need no second proof."""
+    groups: dict[str, dict[str, Any]] = {}
+    for path, value in params.items():
+        group, name = path.split(".")
+        groups.setdefault(group, {})[name] = value
+    return template.model_copy(
+        update={
+            group: getattr(template, group).model_copy(update=values)
+            for group, values in groups.items()
+        }
+    )

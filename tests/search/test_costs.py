@@ -1,0 +1,85 @@
+"""What is known of a configuration before it trains, and what is then never proposed."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from optuna.trial import TrialState
+
+from automl_tf.config.space import Choices, Domain, Range
+from automl_tf.data.prepare import prepare
+from automl_tf.search.costs import costs, feasible, least_costs
+from automl_tf.search.record import ESTIMATED_MEMORY, FLOPS_PER_TOKEN, NUM_PARAMETERS
+from automl_tf.search.worker import claim
+from tests.search.making import bench, definition, finish
+
+WIDTHS: dict[str, Domain] = {
+    "model.d_model": Choices(choices=(32, 64, 128, 256)),
+    "model.encoder_layers": Range(low=1, high=6),
+    "data.vocab_size": Choices(choices=(400, 800)),
+}
+CONTINUOUS: dict[str, Domain] = {
+    **WIDTHS,
+    "training.learning_rate": Range(low=1e-4, high=1e-2, log=True),
+}
+LIMITS = {NUM_PARAMETERS: 2e6, FLOPS_PER_TOKEN: 1.5e7, ESTIMATED_MEMORY: 1200.0}
+
+
+def every(domains: dict[str, Domain]) -> list[dict]:
+    values = [domain.values() for domain in domains.values()]
+    return [dict(zip(domains, chosen, strict=True)) for chosen in itertools.product(*values)]
+
+
+def test_costs_grow_with_the_model_and_bounds_enclose_them(tmp_path):
+    made = definition(WIDTHS, constraints=LIMITS)
+    before: dict[str, float] = {}
+    for width in (32, 64, 128, 256):
+        params = {"model.d_model": width, "model.encoder_layers": 2, "data.vocab_size": 400}
+        config = made.study.trial_config(params, seed=1)
+        now = costs(config, prepare(config, tmp_path))
+        assert set(now) == set(LIMITS)
+        assert all(now[name] > cost for name, cost in before.items())
+        assert all(now[name] > least for name, least in least_costs(config).items())
+        for name, cost in now.items():
+            tight = replace(
+                made, config=made.config.model_copy(update={"constraints": {name: 0.99 * cost}})
+            )
+            is_feasible = feasible(tight.study)
+            assert is_feasible is not None
+            assert not is_feasible(params), name
+        before = now
+
+
+def test_a_study_without_limits_in_closed_form_forbids_nothing():
+    assert feasible(definition(WIDTHS).study) is None
+    assert feasible(definition(WIDTHS, constraints={"latency": 5.0}).study) is None
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("domains", [WIDTHS, CONTINUOUS])
+def test_auto_never_proposes_what_a_limit_forbids(tmp_path, name, domains):
+    made = definition(
+        domains,
+        constraints={name: LIMITS[name]},
+        sampler={"kind": "auto"},
+        budget={"trials": 12},
+        start_with_base=False,
+    )
+    is_feasible = feasible(made.study)
+    assert is_feasible is not None
+    told = [is_feasible(params) for params in every(WIDTHS)]
+    assert True in told
+    assert False in told
+    worker = bench(tmp_path, made)
+    while (trial := claim(worker)) is not None:
+        assert is_feasible(trial.params)
+        finish(worker, trial, bleu=float(trial.number))
+    states = [trial.state for trial in worker.study.trials]
+    assert states == [TrialState.COMPLETE] * 12
+
+
+def test_auto_proposes_something_where_nothing_is_feasible(tmp_path):
+    made = definition(
+        WIDTHS, constraints={NUM_PARAMETERS: 1.0}, sampler={"kind": "auto"}, budget={"trials": 1}
+    )
+    assert claim(bench(tmp_path, made)) is not None
