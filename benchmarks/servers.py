@@ -22,7 +22,7 @@ _UNPRIVILEGED = ("postgres", "nobody")
 _SETTINGS = f"""
 listen_addresses = '{HOST}'
 password_encryption = scram-sha-256
-max_connections = 60
+max_connections = {{max_connections}}
 # What is committed survives the end of the server, which is all that is tried here.
 fsync = off
 """
@@ -43,11 +43,12 @@ class PostgreSQL:
 
     Args:
         programs: The directory of PostgreSQL's programs.
+        max_connections: Connections that it admits.
     """
 
     user = "automl"
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, max_connections: int = 60) -> None:
         self._programs = programs
         self.password = secrets.token_hex(12)
         self.port = free_port()
@@ -63,14 +64,14 @@ class PostgreSQL:
         initdb = ["--auth=scram-sha-256", f"--pwfile={password_file}", f"--username={self.user}"]
         self._run("initdb", *initdb, "--encoding=UTF8", "--no-sync")
         with (self._data / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS)
+            settings.write(_SETTINGS.format(max_connections=max_connections))
             settings.write(f"port = {self.port}\nunix_socket_directories = '{self._folder}'\n")
 
     @classmethod
     @contextmanager
-    def running(cls, programs: Path) -> Iterator["PostgreSQL"]:
+    def running(cls, programs: Path, max_connections: int = 60) -> Iterator["PostgreSQL"]:
         """A server for as long as the context lasts."""
-        server = cls(programs)
+        server = cls(programs, max_connections)
         try:
             server.start()
             yield server

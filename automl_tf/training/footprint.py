@@ -67,7 +67,9 @@ class Extent:
     def unknown(cls, config: TrialConfig) -> "Extent":
         """The most that a configuration admits, when its corpus is not prepared yet."""
         longest = config.data.longest_sequence
-        return cls(longest, longest, validated=GPU_BATCH_ROWS)
+        # Of these lengths a batch of the decoder has both the most rows and the most tokens.
+        widest = min(longest, BATCH_TOKENS // BATCH_ROWS)
+        return cls(longest, widest, validated=GPU_BATCH_ROWS)
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,11 @@ def arithmetic_here(config: TrialConfig) -> Arithmetic:
 def _largest_batch(config: TrialConfig, extent: Extent) -> BatchShape:
     """As many of the longest sentences as fit: attention keeps most of them.
 
-    A device of several has its share of each batch.
+    The last one counts whole, since shorter ones would fill its place. A device of several has its
+    share of each batch.
     """
     longest = min(extent.longest, config.data.longest_sequence)
-    sentences = max(1, config.training.batch_tokens // longest)
+    sentences = -(-config.training.batch_tokens // longest)
     return BatchShape(-(-sentences // config.trainer.devices), longest, longest)
 
 

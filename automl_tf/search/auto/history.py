@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -23,6 +24,10 @@ MOST_STUDIES = 6
 """Earlier studies that are read, the latest."""
 MOST_EARLIER_TRIALS = 240
 """Trials of all earlier studies together, so that asking stays fast."""
+MOST_OWN_TRIALS = 300
+"""Trials of the study itself that are reckoned with: time grows with the cube of their number."""
+BEST_SHARE = 0.5
+"""Share of those that are the best ones; the others are taken evenly from the ranking."""
 NOISE = 0.1
 """Variance of what another seed would change, in units of the variance among configurations."""
 GUESS_NOISE = 0.25
@@ -115,6 +120,21 @@ def check_named(storage: BaseStorage, names: Sequence[str] | None) -> None:
             )
 
 
+def most_telling(study: Scored, most: int = MOST_OWN_TRIALS) -> Scored:
+    """A long study without many of those of its trials that are far from the best.
+
+    Args:
+        study: The study.
+        most: Trials that may be left.
+    """
+    count = len(study.scores)
+    if count <= most:
+        return study
+    ranking = np.argsort(-np.array(study.scores), kind="stable")
+    best = int(BEST_SHARE * most)
+    return _chosen(study, np.concatenate([ranking[:best], _evenly(ranking[best:], most - best)]))
+
+
 def fixed_settings(study: optuna.Study) -> dict[str, Any]:
     """The settings that a study does not search; none where its definition is not known."""
     definition = study.user_attrs.get(DEFINITION)
@@ -173,8 +193,14 @@ def _thinned(study: Scored, most: int) -> Scored:
     count = len(study.scores)
     if count <= most:
         return study
-    ranking = np.argsort(study.scores, kind="stable")[::-1]
-    kept = ranking[np.unique(np.linspace(0, count - 1, most).round().astype(int))]
+    return _chosen(study, _evenly(np.argsort(study.scores, kind="stable")[::-1], most))
+
+
+def _evenly(ranking: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    return ranking[np.unique(np.linspace(0, len(ranking) - 1, most).round().astype(int))]
+
+
+def _chosen(study: Scored, kept: NDArray[np.intp]) -> Scored:
     return Scored(
         [study.configurations[index] for index in kept],
         [study.scores[index] for index in kept],

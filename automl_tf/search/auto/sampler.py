@@ -24,6 +24,7 @@ from automl_tf.search.auto.history import (
     NOISE,
     Scored,
     earlier_studies,
+    most_telling,
     scored,
 )
 from automl_tf.search.auto.models import ALONE, MODELS, Model
@@ -123,10 +124,10 @@ class InformedSampler(BaseSampler):
     def _judge(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> "_Judge":
         if len(study.directions) > 1:
             # Prior and earlier studies know of BLEU, not of what it is weighed against.
-            own = weighed(study, trials, self._rng)
+            own = most_telling(weighed(study, trials, self._rng))
             return _Judge(self._space, self._wells, ALONE, own, earlier=())
         earlier = earlier_studies(study, self._learn_from, needs=list(self._space))
-        own = scored(study, trials)
+        own = most_telling(scored(study, trials))
         return _Judge(self._space, self._wells, self._models, own, earlier)
 
     def _best(

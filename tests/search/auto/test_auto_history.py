@@ -12,8 +12,10 @@ from automl_tf.search.auto.history import (
     GUESS_NOISE,
     MOST_EARLIER_TRIALS,
     NOISE,
+    Scored,
     check_named,
     earlier_studies,
+    most_telling,
     scored,
 )
 from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS
@@ -129,3 +131,18 @@ def test_what_a_study_fixes_is_known_from_its_definition() -> None:
     fixed = scored(study, study.trials).fixed
     assert fixed["model.d_ff"] == 512
     assert "training.learning_rate" in fixed
+
+
+def test_a_long_study_keeps_its_best_trials_and_the_shape_of_the_rest():
+    scores = np.random.default_rng(1).normal(size=1000)
+    whole = Scored([{"x": index} for index in range(1000)], list(scores), [0.1] * 1000, {}, None)
+    kept = most_telling(whole, 100)
+    assert len(kept.scores) == len(kept.configurations) == len(kept.noise) == 100
+    ranking = sorted(scores, reverse=True)
+    assert set(ranking[:50]) <= set(kept.scores)
+    assert min(kept.scores) == ranking[-1]
+    assert all(
+        scores[point["x"]] == score
+        for point, score in zip(kept.configurations, kept.scores, strict=True)
+    )
+    assert most_telling(whole, 1000) is whole
