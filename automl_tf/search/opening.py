@@ -1,11 +1,13 @@
 """Creating a study, finding it again, and putting its first trials in the queue."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Sequence
 
 import optuna
 import psutil
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -116,10 +118,13 @@ def return_lost_trials(storage: RDBStorage, study: optuna.Study) -> list[int]:
     Returns:
         The numbers of the trials that went back, or failed because it was not the first time.
     """
-    lost = lost_trials(study)
-    for trial in lost:
-        _return(storage, trial)
-    return [trial.number for trial in lost]
+    returned = []
+    for trial in lost_trials(study):
+        # A worker may have told its trial and left since the trials were read.
+        with contextlib.suppress(UpdateFinishedTrialError):
+            _return(storage, trial)
+            returned.append(trial.number)
+    return returned
 
 
 def pause_trial(storage: RDBStorage, trial_id: int) -> None:

@@ -2,14 +2,22 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
 from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.data.prepare import prepare
 from automl_tf.search.costs import costs, feasible, least_costs
-from automl_tf.search.record import ESTIMATED_MEMORY, FLOPS_PER_TOKEN, NUM_PARAMETERS
+from automl_tf.search.record import (
+    ESTIMATED_MEMORY,
+    FLOPS_PER_TOKEN,
+    INFEASIBLE,
+    NUM_PARAMETERS,
+)
+from automl_tf.search.trial import Ending, _Run
 from automl_tf.search.worker import claim
 from tests.search.making import bench, definition, finish
 
@@ -22,12 +30,22 @@ CONTINUOUS: dict[str, Domain] = {
     **WIDTHS,
     "training.learning_rate": Range(low=1e-4, high=1e-2, log=True),
 }
+SMALL = {"model.d_model": 32, "model.encoder_layers": 2, "data.vocab_size": 400}
 LIMITS = {NUM_PARAMETERS: 2e6, FLOPS_PER_TOKEN: 1.5e7, ESTIMATED_MEMORY: 1200.0}
 
 
 def every(domains: dict[str, Domain]) -> list[dict]:
     values = [domain.values() for domain in domains.values()]
     return [dict(zip(domains, chosen, strict=True)) for chosen in itertools.product(*values)]
+
+
+def ran(tmp_path: Path, limits: dict[str, float]) -> tuple[Ending, optuna.Trial, Path]:
+    """How the first trial of a study ends, which is to be refused."""
+    made = definition(WIDTHS, constraints=limits, start_with=[SMALL], start_with_base=False)
+    worker = bench(tmp_path / "home", made)
+    trial = claim(worker)
+    config = worker.trial_config(trial.number, trial.params)
+    return _Run(trial, config, None, worker).to_its_end(), trial, worker.home
 
 
 def test_costs_grow_with_the_model_and_bounds_enclose_them(tmp_path):
@@ -76,6 +94,25 @@ def test_auto_never_proposes_what_a_limit_forbids(tmp_path, name, domains):
         finish(worker, trial, bleu=float(trial.number))
     states = [trial.state for trial in worker.study.trials]
     assert states == [TrialState.COMPLETE] * 12
+
+
+@pytest.mark.parametrize("name", [NUM_PARAMETERS, FLOPS_PER_TOKEN])
+def test_what_no_vocabulary_could_save_is_refused_before_the_corpus_is_read(tmp_path, name):
+    ending, trial, home = ran(tmp_path, {name: 1000.0})
+    assert ending.state == TrialState.PRUNED
+    assert f"not trained: {name} = " in ending.reason
+    assert trial.user_attrs[INFEASIBLE]
+    assert not (home / "cache").exists()
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_what_is_above_a_limit_is_refused_with_its_costs_on_record(tmp_path, name):
+    config = definition(WIDTHS).study.trial_config(SMALL, seed=1)
+    cost = costs(config, prepare(config, tmp_path / "home" / "cache"))[name]
+    ending, trial, _ = ran(tmp_path, {name: 0.99 * cost})
+    assert ending.state == TrialState.PRUNED
+    assert name in ending.reason
+    assert trial.user_attrs[name] == cost
 
 
 def test_auto_proposes_something_where_nothing_is_feasible(tmp_path):

@@ -10,9 +10,10 @@ import sqlalchemy
 from optuna.trial import TrialState, create_trial
 
 from automl_tf.config.space import Choices
+from automl_tf.search import opening
 from automl_tf.search.events import Event, Notice
-from automl_tf.search.opening import pause_trial
-from automl_tf.search.record import INFEASIBLE, REASON, WORKER, Definition
+from automl_tf.search.opening import pause_trial, return_lost_trials
+from automl_tf.search.record import INFEASIBLE, LOST, REASON, WORKER, Definition
 from automl_tf.search.strategy import distribution, grid
 from automl_tf.search.worker import MOST_INFEASIBLE_IN_A_ROW, claim
 from tests.search.making import (
@@ -177,6 +178,24 @@ def test_a_dead_workers_trial_goes_back_once_and_then_fails(tmp_path: Path) -> N
     assert lost.params == points[0][1]
     assert "died 2 times" in lost.user_attrs[REASON]
     assert any(isinstance(event, Notice) and "trial 0" in event.text for event in events)
+
+
+def test_a_worker_that_tells_and_leaves_meanwhile_has_lost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = definition(budget={"trials": 2})
+    leaving, staying = bench(tmp_path, made), bench(tmp_path, made)
+    trial = claim(leaving)
+
+    def tells_and_leaves(_worker: str) -> bool:
+        finish(leaving, trial)
+        return True
+
+    monkeypatch.setattr(opening, "_is_dead", tells_and_leaves)
+    assert return_lost_trials(staying.storage, staying.study) == []
+    told = staying.study.trials[0]
+    assert told.state == TrialState.COMPLETE
+    assert LOST not in told.user_attrs
 
 
 def test_a_trial_of_another_machine_is_lost_only_when_its_heart_stops(tmp_path: Path) -> None:
