@@ -3,6 +3,7 @@
 Three costs follow from the configuration in closed form; latency has to be measured.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,6 +42,12 @@ def least_costs(config: TrialConfig) -> Costs:
     return {
         name: _FORMULAS[name](config, vocab, extent) for name in (NUM_PARAMETERS, FLOPS_PER_TOKEN)
     }
+
+
+def beyond_limits(config: TrialConfig, limits: Mapping[str, float]) -> Costs:
+    """The costs that no vocabulary would bring below their limits."""
+    least = least_costs(config).items()
+    return {name: cost for name, cost in least if cost > limits.get(name, math.inf)}
 
 
 def feasible(study: Study) -> Callable[[Mapping[str, Any]], bool] | None:

@@ -17,7 +17,7 @@ from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.data.subwords import BOS, EOS, PAD
 from automl_tf.decoding.latency import median_latency_ms
 from automl_tf.errors import UserError, disk_is_full
-from automl_tf.search.costs import Costs, costs, least_costs
+from automl_tf.search.costs import Costs, beyond_limits, costs
 from automl_tf.search.events import (
     Event,
     Notice,
@@ -232,8 +232,7 @@ class _Run:
         self._latency: float | None = None
 
     def to_its_end(self) -> Ending:
-        # What no vocabulary would make feasible needs none.
-        limit = self._exceeded_limit(least_costs(self._config))
+        limit = self._exceeded_limit(beyond_limits(self._config, self._bench.config.constraints))
         if limit is not None:
             return self._refused(limit)
         data = prepare(self._config, self._bench.home / "cache")
