@@ -13,61 +13,26 @@ the database by the thousand; then one process joins, asks and tells, once for e
 import argparse
 import contextlib
 import dataclasses
-import datetime as dt
-import json
 import multiprocessing
-import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import optuna
-import sqlalchemy
-from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.storages._rdb import models
-from optuna.trial import TrialState
-
 import automl_tf.search.worker as loop
-from automl_tf.config.space_file import read_space
-from automl_tf.config.study import StudyConfig
-from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
 from automl_tf.search.events import Event
-from automl_tf.search.opening import open_study
-from automl_tf.search.record import (
-    BEST_SENTENCES,
-    BEST_STEP,
-    ESTIMATED_MEMORY,
-    FLOPS_PER_TOKEN,
-    NUM_PARAMETERS,
-    REASON,
-    RUN_ID,
-    SAMPLES,
-    SECONDS,
-    SEED,
-    SENTENCES,
-    VALIDATIONS,
-    WORKER,
-    Definition,
-)
-from automl_tf.search.storage import default_url, open_storage
-from automl_tf.search.strategy import build_pruner, distribution
-from automl_tf.search.trial import Bench, Ending
-from contest import ROOT
+from automl_tf.search.storage import default_url
 from measuring import Result
 from reporting import Table, new_plot, number, percent, publish
 from servers import PostgreSQL, find_programs
+from simulated import TRIAL_SECONDS, Place, fill, simulated, validated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VALIDATIONS_A_TRIAL, SECONDS_A_VALIDATION = 5, 1.0
-TRIAL_SECONDS = VALIDATIONS_A_TRIAL * SECONDS_A_VALIDATION
 WINDOW_SECONDS = 12.0
 """Time in which workers begin new trials; those that run then come to their ends."""
 WORKERS = {"postgresql": (1, 2, 4, 16, 64), "sqlite": (1, 2, 4, 8)}
@@ -75,114 +40,10 @@ LENGTHS = (100, 1_000, 10_000)
 SAMPLERS = ("random", "tpe", "auto")
 ASKED = 3
 """Trials that are asked for and told in each long study, by each sampler."""
-SENTENCES_VALIDATED = 1_000
 LONGEST_WAIT_SECONDS = 300
-UNLIMITED = 1_000_000
 MOST_CONNECTIONS = 2 * max(WORKERS["postgresql"]) + 20
 HOURLY, SHARE = "trials_an_hour", "share_of_ideal"
 LATENCIES = ("join", "ask", "tell")
-ATTRIBUTES: dict[str, Any] = {
-    NUM_PARAMETERS: 1_000_000,
-    FLOPS_PER_TOKEN: 1e7,
-    ESTIMATED_MEMORY: 500.0,
-    SEED: 1,
-    VALIDATIONS: {
-        str(step): {"bleu": 20.0 + step, "chrf": 40.0, "loss": 2.0}
-        for step in range(1, VALIDATIONS_A_TRIAL + 1)
-    },
-    SENTENCES: {},
-    SECONDS: TRIAL_SECONDS,
-    SAMPLES: ["a sentence"] * 24,
-    BEST_STEP: VALIDATIONS_A_TRIAL,
-    REASON: None,
-    RUN_ID: "0" * 32,
-    WORKER: "elsewhere:1:0",
-}
-"""Of a trial that ended, as a real one has them."""
-_FINITE = models.TrialValueModel.TrialValueType.FINITE
-_FINITE_STEP = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
-
-
-@dataclass(frozen=True)
-class Place:
-    """A study for simulated workers.
-
-    Attributes:
-        url: Its database.
-        home: A home directory.
-        name: Its name.
-        sampler: Kind of its sampler.
-    """
-
-    url: str
-    home: Path
-    name: str
-    sampler: str
-
-    @property
-    def definition(self) -> Definition:
-        """The study: the space `small.yaml`, searched for BLEU."""
-        config = StudyConfig.model_validate(
-            {
-                "name": self.name,
-                "space": "small.yaml",
-                "corpus": {"kind": "synthetic"},
-                "sampler": {"kind": self.sampler},
-                "pruner": {"kind": "median"},
-                "budget": {"trials": UNLIMITED},
-                "start_with_base": False,
-            }
-        )
-        space, _ = read_space(ROOT / "search_spaces" / "small.yaml")
-        return Definition(config, space, fingerprint="none")
-
-    def bench(
-        self, tell: Callable[[Event], None] = lambda _event: None, deadline: float = float("inf")
-    ) -> Bench:
-        """What a worker has."""
-        definition = self.definition
-        storage = open_storage(self.url, self.home)
-        study = open_study(storage, definition)
-        study.pruner = build_pruner(definition.config.pruner, 1, VALIDATIONS_A_TRIAL)
-        return Bench(
-            storage=storage,
-            study=study,
-            definition=definition,
-            home=self.home,
-            tracking=None,  # type: ignore[arg-type] - nothing that is simulated is tracked
-            tell=tell,
-            should_pause=lambda: time.monotonic() > deadline,
-        )
-
-
-def simulated(trial: optuna.Trial, bench: Bench) -> Ending:
-    """A trial that sleeps, and tells the storage what a real one does."""
-    return _validated(trial, bench, SECONDS_A_VALIDATION)
-
-
-def _validated(trial: optuna.Trial, bench: Bench, pause: float) -> Ending:
-    counts = np.random.default_rng(trial.number).integers(0, 30, (SENTENCES_VALIDATED, COUNTS))
-    text = SentenceStatistics(counts).to_text()
-    for name in (NUM_PARAMETERS, FLOPS_PER_TOKEN, ESTIMATED_MEMORY, SEED):
-        trial.set_user_attr(name, 1_000_000)
-    bleu = 0.0
-    for step in range(1, VALIDATIONS_A_TRIAL + 1):
-        time.sleep(pause)
-        bleu = 30.0 + step + trial.number % 7
-        told = trial.user_attrs.get(VALIDATIONS, {})
-        scores = {"bleu": bleu, "chrf": bleu, "loss": 1.0}
-        trial.set_user_attr(VALIDATIONS, {**told, str(step): scores})
-        kept = trial.user_attrs.get(SENTENCES, {})
-        trial.set_user_attr(SENTENCES, {**kept, str(step): text})
-        trial.set_user_attr(SECONDS, step * pause)
-        trial.set_user_attr(SAMPLES, ["a sentence"] * 24)
-        trial.report(bleu, step)
-        trial.should_prune()
-    bench.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    attributes = {SECONDS: TRIAL_SECONDS, BEST_STEP: 5, BEST_SENTENCES: text, SENTENCES: {}}
-    for name, value in {**attributes, REASON: None, RUN_ID: "0" * 32}.items():
-        trial.set_user_attr(name, value)
-    return Ending(TrialState.COMPLETE, values=(bleu,))
 
 
 def work(place: Place, barrier: Any, told: Any) -> None:  # noqa: ANN401 - of a context
@@ -228,79 +89,6 @@ def trials_an_hour(place: Place, workers: int) -> Result:
     }
 
 
-def fill(place: Place, up_to: int) -> None:
-    """Adds ended trials to a study until it has so many."""
-    bench = place.bench()
-    domains = bench.definition.space.domains
-    distributions = {name: distribution(domain) for name, domain in domains.items()}
-    there = len(bench.study.get_trials(deepcopy=False))
-    sampler = optuna.samplers.RandomSampler(seed=there)
-    made = optuna.create_study(sampler=sampler)
-    rows = [(number, made.ask(distributions).params) for number in range(there, up_to)]
-    with bench.storage.engine.begin() as connection:
-        _insert(connection, bench.study._study_id, rows, distributions)  # noqa: SLF001
-    bench.storage.engine.dispose()
-
-
-def _insert(
-    connection: sqlalchemy.Connection,
-    study_id: int,
-    rows: Sequence[tuple[int, Mapping[str, Any]]],
-    distributions: Mapping[str, BaseDistribution],
-) -> None:
-    """Writes complete trials in bulk, as Optuna would one by one."""
-    now = dt.datetime.now()  # noqa: DTZ005 - what Optuna writes
-    connection.execute(
-        sqlalchemy.insert(models.TrialModel),
-        [
-            {
-                "number": number,
-                "study_id": study_id,
-                "state": TrialState.COMPLETE,
-                "datetime_start": now,
-                "datetime_complete": now,
-            }
-            for number, _ in rows
-        ],
-    )
-    found = connection.execute(
-        sqlalchemy.select(models.TrialModel.number, models.TrialModel.trial_id).where(
-            models.TrialModel.study_id == study_id
-        )
-    )
-    ids = {row.number: row.trial_id for row in found}
-    children: dict[Any, list[dict[str, Any]]] = {}
-    for index, params in rows:
-        trial, bleu = {"trial_id": ids[index]}, 20 + 10 * random.Random(index).random()  # noqa: S311
-        children.setdefault(models.TrialValueModel, []).append(
-            {**trial, "objective": 0, "value": bleu, "value_type": _FINITE}
-        )
-        for step in range(1, VALIDATIONS_A_TRIAL + 1):
-            children.setdefault(models.TrialIntermediateValueModel, []).append(
-                {
-                    **trial,
-                    "step": step,
-                    "intermediate_value": bleu - 5 + step,
-                    "intermediate_value_type": _FINITE_STEP,
-                }
-            )
-        for name, value in params.items():
-            children.setdefault(models.TrialParamModel, []).append(
-                {
-                    **trial,
-                    "param_name": name,
-                    "param_value": distributions[name].to_internal_repr(value),
-                    "distribution_json": distribution_to_json(distributions[name]),
-                }
-            )
-        for name, value in ATTRIBUTES.items():
-            children.setdefault(models.TrialUserAttributeModel, []).append(
-                {**trial, "key": name, "value_json": json.dumps(value)}
-            )
-    for model, values in children.items():
-        connection.execute(sqlalchemy.insert(model), values)
-
-
 def ask_and_tell(place: Place, told: Any) -> None:  # noqa: ANN401 - of a context
     """A fresh worker's joining, asking and telling in a long study."""
     started = time.perf_counter()
@@ -313,7 +101,7 @@ def ask_and_tell(place: Place, told: Any) -> None:  # noqa: ANN401 - of a contex
         trial = loop.claim(bench)
         assert trial is not None
         asked = time.perf_counter()
-        ending = _validated(trial, bench, pause=0.0)
+        ending = validated(trial, bench, pause=0.0)
         bench.study.tell(trial, list(ending.values))
         asks.append(asked - started)
         tells.append(time.perf_counter() - asked)
