@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from automl_tf.config.corpus import SyntheticCorpus
+from automl_tf.config.corpus import Corpus, SyntheticCorpus
 from automl_tf.config.settings import TrialConfig, unflatten
 from automl_tf.config.space import Domain, Scalar
 from automl_tf.config.space_file import read_space
@@ -112,6 +112,7 @@ def measure(case: Case) -> Result:
 
 
 def _config(case: Case, folder: Path) -> TrialConfig:
+    corpus: Corpus
     try:
         corpus = cut_corpus(STUDY, folder, train=1.0, validation=SHARE_VALIDATED)
     except UserError:

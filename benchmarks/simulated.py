@@ -114,7 +114,7 @@ class Place:
             study=study,
             definition=definition,
             home=self.home,
-            tracking=None,  # type: ignore[arg-type] - nothing that is simulated is tracked
+            tracking=None,  # type: ignore[arg-type]
             tell=tell,
             should_pause=lambda: time.monotonic() > deadline,
         )

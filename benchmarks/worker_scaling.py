@@ -41,6 +41,8 @@ SAMPLERS = ("random", "tpe", "auto")
 ASKED = 3
 """Trials that are asked for and told in each long study, by each sampler."""
 LONGEST_WAIT_SECONDS = 300
+IMPORTED_LATER = ("alembic.command", "psycopg", "sqlalchemy.dialects.postgresql.psycopg")
+"""What a storage imports when it is opened: one server does so for all processes."""
 MOST_CONNECTIONS = 2 * max(WORKERS["postgresql"]) + 20
 HOURLY, SHARE = "trials_an_hour", "share_of_ideal"
 LATENCIES = ("join", "ask", "tell")
@@ -48,7 +50,7 @@ LATENCIES = ("join", "ask", "tell")
 
 def work(place: Place, barrier: Any, told: Any) -> None:  # noqa: ANN401 - of a context
     """A worker: joins, waits for the others, works until the time is over."""
-    loop.run_trial = simulated
+    loop.run_trial = simulated  # type: ignore[attr-defined]
     barrier.wait(LONGEST_WAIT_SECONDS)
     opened = time.monotonic()
     ended: list[Event] = []
@@ -70,7 +72,7 @@ def work(place: Place, barrier: Any, told: Any) -> None:  # noqa: ANN401 - of a 
 def trials_an_hour(place: Place, workers: int) -> Result:
     """What so many workers reach together."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([Path(__file__).stem])
+    context.set_forkserver_preload([Path(__file__).stem, *IMPORTED_LATER])
     place.bench().storage.engine.dispose()
     barrier, told = context.Barrier(workers), context.Queue()
     crew = [context.Process(target=work, args=(place, barrier, told)) for _ in range(workers)]
@@ -111,7 +113,7 @@ def ask_and_tell(place: Place, told: Any) -> None:  # noqa: ANN401 - of a contex
 def in_long_studies(place: Place, lengths: Sequence[int]) -> dict[str, Result]:
     """Joining, asking and telling by length of the study and sampler."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([Path(__file__).stem])
+    context.set_forkserver_preload([Path(__file__).stem, *IMPORTED_LATER])
     results: dict[str, Result] = {}
     for length in lengths:
         print(f"{place.url.partition(':')[0]}: {length} trials", file=sys.stderr, flush=True)

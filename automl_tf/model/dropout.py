@@ -47,7 +47,7 @@ def dropout_mask(like: Tensor, probability: float) -> Tensor:
 
 def table_size(number: int) -> int:
     """Masks in the table from which so many are drawn at once."""
-    return max(SMALLEST_TABLE, 2 ** (4 * number - 1).bit_length())
+    return max(SMALLEST_TABLE, 1 << (4 * number - 1).bit_length())
 
 
 def _is_fast_elsewhere(x: Tensor) -> bool:

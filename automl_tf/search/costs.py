@@ -3,12 +3,11 @@
 Three costs follow from the configuration in closed form; latency has to be measured.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from automl_tf.config.settings import TrialConfig
-from automl_tf.config.study import Study
+from automl_tf.config.study import Limit, Study
 from automl_tf.data.prepare import PreparedData
 from automl_tf.model.size import VocabSizes, flops_per_token, num_parameters
 from automl_tf.search.record import ESTIMATED_MEMORY, FLOPS_PER_TOKEN, NUM_PARAMETERS
@@ -44,10 +43,10 @@ def least_costs(config: TrialConfig) -> Costs:
     }
 
 
-def beyond_limits(config: TrialConfig, limits: Mapping[str, float]) -> Costs:
+def beyond_limits(config: TrialConfig, limits: Mapping[Limit, float]) -> Costs:
     """The costs that no vocabulary would bring below their limits."""
-    least = least_costs(config).items()
-    return {name: cost for name, cost in least if cost > limits.get(name, math.inf)}
+    least = least_costs(config)
+    return {name: least[name] for name in limits if least.get(name, 0.0) > limits[name]}
 
 
 def feasible(study: Study) -> Callable[[Mapping[str, Any]], bool] | None:

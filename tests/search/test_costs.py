@@ -30,6 +30,7 @@ CONTINUOUS: dict[str, Domain] = {
     **WIDTHS,
     "training.learning_rate": Range(low=1e-4, high=1e-2, log=True),
 }
+CORPUS = {"kind": "synthetic", "train_pairs": 1000, "validation_pairs": 40, "test_pairs": 40}
 SMALL = {"model.d_model": 32, "model.encoder_layers": 2, "data.vocab_size": 400}
 LIMITS = {NUM_PARAMETERS: 2e6, FLOPS_PER_TOKEN: 1.5e7, ESTIMATED_MEMORY: 1200.0}
 
@@ -41,7 +42,9 @@ def every(domains: dict[str, Domain]) -> list[dict]:
 
 def ran(tmp_path: Path, limits: dict[str, float]) -> tuple[Ending, optuna.Trial, Path]:
     """How the first trial of a study ends, which is to be refused."""
-    made = definition(WIDTHS, constraints=limits, start_with=[SMALL], start_with_base=False)
+    made = definition(
+        WIDTHS, corpus=CORPUS, constraints=limits, start_with=[SMALL], start_with_base=False
+    )
     worker = bench(tmp_path / "home", made)
     trial = claim(worker)
     config = worker.trial_config(trial.number, trial.params)
@@ -49,7 +52,7 @@ def ran(tmp_path: Path, limits: dict[str, float]) -> tuple[Ending, optuna.Trial,
 
 
 def test_costs_grow_with_the_model_and_bounds_enclose_them(tmp_path):
-    made = definition(WIDTHS, constraints=LIMITS)
+    made = definition(WIDTHS, corpus=CORPUS, constraints=LIMITS)
     before: dict[str, float] = {}
     for width in (32, 64, 128, 256):
         params = {"model.d_model": width, "model.encoder_layers": 2, "data.vocab_size": 400}
@@ -107,7 +110,7 @@ def test_what_no_vocabulary_could_save_is_refused_before_the_corpus_is_read(tmp_
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_what_is_above_a_limit_is_refused_with_its_costs_on_record(tmp_path, name):
-    config = definition(WIDTHS).study.trial_config(SMALL, seed=1)
+    config = definition(WIDTHS, corpus=CORPUS).study.trial_config(SMALL, seed=1)
     cost = costs(config, prepare(config, tmp_path / "home" / "cache"))[name]
     ending, trial, _ = ran(tmp_path, {name: 0.99 * cost})
     assert ending.state == TrialState.PRUNED

@@ -197,7 +197,10 @@ def _thinned(study: Scored, most: int) -> Scored:
 
 
 def _evenly(ranking: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-    return ranking[np.unique(np.linspace(0, len(ranking) - 1, most).round().astype(int))]
+    chosen: NDArray[np.intp] = ranking[
+        np.unique(np.linspace(0, len(ranking) - 1, most).round().astype(int))
+    ]
+    return chosen
 
 
 def _chosen(study: Scored, kept: NDArray[np.intp]) -> Scored:
