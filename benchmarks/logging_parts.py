@@ -189,7 +189,7 @@ def _tell(
     asked = opened.study.ask({name: distribution(domains[name]) for name in domains})
     config = opened.definition.study.trial_config(asked.params, asked.number)
     told = TrialStory(asked, config, telling.run)
-    told.begin(config, prepare(config, places.home / "cache"), NUM_WEIGHTS)
+    told.begin(config, prepare(config, places.home / "cache"), {NUM_PARAMETERS: NUM_WEIGHTS})
     for validation in validations:
         told.validated(validation)
     told.end("complete", None)
