@@ -5,7 +5,7 @@ the hyperparameters in columns of their own names, and ``dev_bleu``.
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,20 +86,21 @@ def read_tables(folder: Path, sizes: Mapping[str, int]) -> dict[str, HpoTable]:
     return {path.stem: _read(path, known.get(path.stem)) for path in paths}
 
 
+def searched_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What varies between runs, as numbers or names: the columns before their BLEU."""
+    names = list(runs[0])
+    searched = [name for name in names[: names.index(BLEU)] if name not in NO_SETTINGS]
+    rows = [{name: _value(str(run[name])) for name in searched} for run in runs]
+    constant = {name for name in searched if len({row[name] for row in rows}) == 1}
+    kept = [name for name in searched if name not in constant or name in SETTINGS]
+    return [{name: row[name] for name in kept} for row in rows]
+
+
 def _read(path: Path, num_pairs: int | None) -> HpoTable:
     with path.open() as file:
         cells = list(csv.DictReader(file))
-    names = list(cells[0])
-    searched = [name for name in names[: names.index(BLEU)] if name not in NO_SETTINGS]
-    rows = [{name: _value(row[name]) for name in searched} for row in cells]
-    constant = {name for name in searched if len({row[name] for row in rows}) == 1}
-    kept = [name for name in searched if name not in constant or name in SETTINGS]
-    return HpoTable(
-        path.stem,
-        num_pairs,
-        [{name: row[name] for name in kept} for row in rows],
-        np.array([float(row[BLEU]) for row in cells]),
-    )
+    bleu = np.array([float(row[BLEU]) for row in cells])
+    return HpoTable(path.stem, num_pairs, searched_rows(cells), bleu)
 
 
 def _value(text: str) -> float | int | str:

@@ -168,8 +168,24 @@ class ThresholdPruner(Settings):
     """Optimizer steps of a trial before it can be pruned."""
 
 
+class AutoPruner(Settings):
+    """Stops a trial that will hardly end among the best.
+
+    Its curve goes on as earlier curves did: those of the study, and those of the tables that a
+    shipped prior was derived from. What sentences drawn anew would change, by paired bootstrap
+    against the best trials at the same step, counts as noise.
+    """
+
+    kind: Literal["auto"]
+    top: Annotated[int, Field(ge=1)] = 3
+    """Number of best trials; while fewer others have a BLEU, none is stopped."""
+    chance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Probability of ending among the best below which a trial is stopped."""
+
+
 Pruner = Annotated[
-    NoPruner
+    AutoPruner
+    | NoPruner
     | MedianPruner
     | PercentilePruner
     | SuccessiveHalvingPruner

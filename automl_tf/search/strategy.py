@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.space import Choices, Domain, Space
 from automl_tf.config.study import (
+    AutoPruner,
     AutoSampler,
     CMAESSampler,
     GPSampler,
@@ -39,6 +40,7 @@ from automl_tf.errors import Place, UserError
 from automl_tf.search.auto.candidates import Configuration
 from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.avoiding import AvoidingSampler
+from automl_tf.search.pruning.pruner import OutlookPruner
 
 
 def distribution(domain: Domain) -> BaseDistribution:
@@ -169,6 +171,8 @@ def build_pruner(pruner: Pruner, first_validation: int, max_steps: int) -> BaseP
         max_steps: Optimizer steps of a whole trial.
     """
     match pruner:
+        case AutoPruner():
+            return OutlookPruner(pruner, max_steps)
         case NoPruner():
             return optuna.pruners.NopPruner()
         case MedianPruner(startup_trials=startup, warmup_steps=warmup):
@@ -187,9 +191,23 @@ def build_pruner(pruner: Pruner, first_validation: int, max_steps: int) -> BaseP
             return optuna.pruners.ThresholdPruner(lower=lower, n_warmup_steps=warmup)
 
 
-def pruning_reason(pruner: Pruner, trials: list[FrozenTrial], number: int, step: int) -> str:
-    """Why a trial was pruned, in words with the numbers that decided."""
+def pruning_reason(
+    pruner: Pruner, trials: list[FrozenTrial], number: int, step: int, max_steps: int
+) -> str:
+    """Why a trial was pruned, in words with the numbers that decided.
+
+    Args:
+        pruner: The study's choice.
+        trials: All trials of the study.
+        number: Number of the pruned one.
+        step: The step at which it was pruned.
+        max_steps: Optimizer steps of a whole trial.
+    """
     so_far = trials[number].intermediate_values
+    if isinstance(pruner, AutoPruner):
+        found = OutlookPruner(pruner, max_steps).outlook(trials[number], trials)
+        if found is not None:
+            return found.words()
     told = f"BLEU {so_far[step]:.2f} at step {step}"
     if isinstance(pruner, ThresholdPruner):
         return f"{told} is below the threshold {pruner.lower:g}"

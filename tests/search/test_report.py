@@ -107,7 +107,7 @@ class Builder:
             trial.report(bleu, step)
             if step < STEPS[-1] and trial.should_prune():
                 trials = self.study.get_trials(deepcopy=False)
-                reason = pruning_reason(config.pruner, trials, trial.number, step)
+                reason = pruning_reason(config.pruner, trials, trial.number, step, STEPS[-1])
                 trial.set_user_attr(REASON, reason)
                 self.study.tell(trial, state=TrialState.PRUNED)
                 return

@@ -1,0 +1,64 @@
+"""A learning curve: the best BLEU so far by optimizer step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The best BLEU so far, which is what a trial is told with in the end.
+
+    Attributes:
+        steps: Optimizer steps of the validations, ascending, after a zero.
+        best: Best BLEU up to each of them, after a zero.
+    """
+
+    steps: Array
+    best: Array
+
+    @classmethod
+    def of(cls, bleu: Mapping[int, float]) -> "Curve":
+        """The curve of these validations.
+
+        Args:
+            bleu: BLEU by step; those that are not numbers say nothing.
+        """
+        known = sorted((step, value) for step, value in bleu.items() if value == value)  # noqa: PLR0124
+        points = np.array([(0.0, 0.0), *known])
+        return cls(points[:, 0], np.maximum.accumulate(points[:, 1]))
+
+    @property
+    def last(self) -> float:
+        """Step of the last validation."""
+        return float(self.steps[-1])
+
+    @property
+    def top(self) -> float:
+        """The best BLEU of all."""
+        return float(self.best[-1])
+
+    def at(self, step: float) -> float:
+        """The best BLEU up to a step, between validations in proportion."""
+        return float(np.interp(step, self.steps, self.best))
+
+    def rise(self, step: float) -> float:
+        """What the last doubling of the steps added to BLEU."""
+        return self.at(step) - self.at(step / 2)
+
+    def staleness(self, step: float) -> float:
+        """Share of the steps up to this one since BLEU last improved, between 0 and 1."""
+        latest = int(np.searchsorted(self.steps, step, side="right")) - 1
+        if latest == 0:
+            return 0.0
+        improved = int(np.searchsorted(self.best, self.best[latest], side="left"))
+        return float(1 - self.steps[improved] / self.steps[latest])
+
+    def first_at(self, bleu: float) -> float | None:
+        """The first step with such a BLEU, if any."""
+        index = int(np.searchsorted(self.best, bleu, side="left"))
+        return float(self.steps[index]) if index < len(self.steps) else None

@@ -1,0 +1,349 @@
+"""What a search costs with early stopping, replayed on learning curves of real trials.
+
+    python benchmarks/curve_replay.py FOLDER
+    python benchmarks/curve_replay.py FOLDER --samplers auto --pruners auto none --seeds 30
+
+A sampler asks for one configuration after another and a pruner judges it after each validation,
+through the same Optuna study and the same classes as in a real search. What is counted is the steps
+that all trials were trained until one was trained to its end within half a BLEU of the table's
+best, in full trainings: the steps of a run of the table on average. Runs that diverged take part
+like all others. Nothing of the pair that is replayed reaches sampler or pruner: both priors are
+derived again from the other pairs.
+
+The runs of the tables ended by themselves once they had not improved for long; a pruner is told the
+steps of the longest, as a study's ``training.max_steps`` would tell it.
+"""
+
+import argparse
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+import derive_prior
+import derive_shapes
+from automl_tf.config.study import (
+    AutoPruner,
+    HyperbandPruner,
+    MedianPruner,
+    NoPruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+)
+from automl_tf.search.auto.prior import Well
+from automl_tf.search.auto.sampler import InformedSampler
+from automl_tf.search.pruning.pruner import OutlookPruner
+from automl_tf.search.pruning.shapes import Shapes
+from automl_tf.search.record import NUM_PAIRS
+from automl_tf.search.strategy import build_pruner, trial_seed
+from hpo_curves import CurveTable, read_curves
+from hpo_tables import HpoTable, read_tables
+from reporting import Table, new_plot, publish
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NEAR = 0.5
+"""BLEU below the table's best that counts as found."""
+HORIZON = 100
+"""Trials after which a replay ends; a search that has not found by then counts what it spent."""
+LEAST_TRIALS = 20
+"""Trials that every replay has, found or not, so that it has a top three."""
+TOP = 3
+"""Trials, the best to their ends, that no pruner should have stopped."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One search on one table.
+
+    Attributes:
+        cost: Full trainings until one was trained to its end near the best.
+        trials: Trials until then.
+        false_stops: Share of its eventual top three that was stopped.
+    """
+
+    cost: float
+    trials: int
+    false_stops: float
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Curves to be replayed and what may be known of others.
+
+    Attributes:
+        curves: The runs.
+        wells: The sampler's prior, derived from other corpora.
+        shapes: The pruner's prior, likewise.
+    """
+
+    curves: CurveTable
+    wells: Mapping[str, Well]
+    shapes: Shapes
+
+    @property
+    def table(self) -> HpoTable:
+        """The configurations."""
+        return self.curves.table
+
+
+class _Oracle(BasePruner):
+    """Stops all that will not end near the best as soon as Optuna asks."""
+
+    def __init__(self, ends: Sequence[float]) -> None:
+        self._ends = ends
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        """Whether the trial's known end is too low."""
+        del study
+        end: float = trial.user_attrs["end"]
+        return end < max(self._ends) - NEAR - 1e-9
+
+
+Ask = Callable[[optuna.Study, set[int]], tuple[optuna.Trial, int]]
+"""Asks for a trial and gives the row that it stands for, given those already tried."""
+
+
+def informed(contest: Contest, seed: int) -> Ask:
+    """Our sampler, which chooses from the rows of the table."""
+    rows = contest.table.configurations()
+    index = {_key(row): number for number, row in enumerate(rows)}
+    space: dict[str, BaseDistribution] = {
+        name: CategoricalDistribution(sorted({row[name] for row in rows})) for name in rows[0]
+    }
+
+    def ask(study: optuna.Study, tried: set[int]) -> tuple[optuna.Trial, int]:
+        study.sampler = InformedSampler(
+            space, trial_seed(seed, len(tried)), [], contest.wells, choose_from=rows
+        )
+        trial = study.ask(space)
+        return trial, index[_key(trial.params)]
+
+    return ask
+
+
+def optunas(make: Callable[[int], BaseSampler]) -> Callable[[Contest, int], Ask]:
+    """One of Optuna's samplers on the grid of the table's values: the nearest row not yet tried."""
+
+    def start(contest: Contest, seed: int) -> Ask:
+        choices = contest.table.choices()
+        space: dict[str, BaseDistribution] = {
+            name: IntDistribution(0, len(values) - 1)
+            if isinstance(values[0], int | float)
+            else CategoricalDistribution(list(range(len(values))))
+            for name, values in choices.items()
+        }
+        grid_NS = np.array(
+            [[choices[name].index(row[name]) for name in choices] for row in contest.table.rows]
+        )
+        sampler = make(seed)
+
+        def ask(study: optuna.Study, tried: set[int]) -> tuple[optuna.Trial, int]:
+            study.sampler = sampler
+            trial = study.ask(space)
+            distance_N = np.abs(grid_NS - [trial.params[name] for name in choices]).sum(1)
+            distance_N = distance_N.astype(float)
+            distance_N[list(tried)] = np.inf
+            return trial, int(distance_N.argmin())
+
+        return ask
+
+    return start
+
+
+def _key(configuration: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(configuration.items()))
+
+
+SAMPLERS: dict[str, Callable[[Contest, int], Ask]] = {
+    "random": optunas(lambda seed: optuna.samplers.RandomSampler(seed=seed)),
+    "tpe": optunas(lambda seed: optuna.samplers.TPESampler(seed=seed)),
+    "auto": informed,
+}
+PRUNERS: dict[str, Callable[[Contest], BasePruner]] = {
+    "none": lambda contest: _built(NoPruner(kind="none"), contest),
+    "hyperband": lambda contest: _built(HyperbandPruner(kind="hyperband"), contest),
+    "successive halving": lambda contest: _built(
+        SuccessiveHalvingPruner(kind="successive_halving"), contest
+    ),
+    "median": lambda contest: _built(MedianPruner(kind="median"), contest),
+    "median after a fifth": lambda contest: _built(
+        MedianPruner(kind="median", warmup_steps=round(contest.curves.usual / 5)), contest
+    ),
+    "best quarter": lambda contest: _built(
+        PercentilePruner(kind="percentile", percentile=25.0), contest
+    ),
+    "auto": lambda contest: OutlookPruner(
+        AutoPruner(kind="auto"), contest.curves.longest, contest.shapes
+    ),
+    "oracle": lambda contest: _Oracle(contest.table.bleu.tolist()),
+}
+
+
+def _built(pruner: Any, contest: Contest) -> BasePruner:  # noqa: ANN401 - any of the kinds
+    first = min(min(curve) for curve in contest.curves.curves)
+    return build_pruner(pruner, first, contest.curves.longest)
+
+
+def replay(sampler: str, pruner: str, contest: Contest, seed: int) -> Replay:
+    """One search."""
+    ends = contest.table.bleu
+    study = optuna.create_study(
+        study_name=f"{contest.table.name} {seed}",
+        direction="maximize",
+        pruner=PRUNERS[pruner](contest),
+    )
+    study.set_user_attr(NUM_PAIRS, contest.table.num_pairs)
+    ask = SAMPLERS[sampler](contest, seed)
+    tried: dict[int, bool] = {}
+    spent, found = 0, None
+    while len(tried) < min(HORIZON, len(ends)) and (found is None or len(tried) < LEAST_TRIALS):
+        trial, row = ask(study, set(tried))
+        trial.set_user_attr("end", float(ends[row]))
+        steps = _train(study, trial, contest.curves.curves[row])
+        is_complete = steps == max(contest.curves.curves[row])
+        tried[row] = not is_complete
+        spent += steps
+        # As exact as tables in hundredths of BLEU are.
+        if found is None and is_complete and ends[row] >= ends.max() - NEAR - 1e-9:
+            found = spent, len(tried)
+    spent, trials = found or (spent, len(tried))
+    best = sorted(tried, key=lambda row: -ends[row])[:TOP]
+    return Replay(
+        spent / contest.curves.usual, trials, statistics.fmean(tried[row] for row in best)
+    )
+
+
+def _train(study: optuna.Study, trial: optuna.Trial, curve: Mapping[int, float]) -> int:
+    """Tells a trial its validations; the steps until it was stopped or complete."""
+    last = max(curve)
+    for step, bleu in curve.items():
+        trial.report(bleu, step)
+        if step < last and trial.should_prune():
+            study.tell(trial, state=TrialState.PRUNED)
+            return step
+    study.tell(trial, max(curve.values()))
+    return last
+
+
+def main() -> None:
+    """Replays all curves."""
+    options = _options()
+    sizes = {name: int(size) for name, _, size in (text.partition("=") for text in options.pairs)}
+    contests = _contests(options.folder, sizes)
+    jobs = [
+        (sampler, pruner, contest, seed)
+        for sampler in options.samplers
+        for pruner in options.pruners
+        for contest in contests
+        for seed in range(options.seeds)
+    ]
+    with ProcessPoolExecutor(options.processes, initializer=_quiet) as pool:
+        done = pool.map(replay, *zip(*jobs, strict=True), chunksize=options.seeds)
+    replays: dict[tuple[str, str], dict[str, list[Replay]]] = {}
+    for (sampler, pruner, contest, _), one in zip(jobs, done, strict=True):
+        by_table = replays.setdefault((sampler, pruner), {})
+        by_table.setdefault(contest.table.name, []).append(one)
+    publish(
+        "curve_replay",
+        [
+            _by_table("Full trainings until near the best", replays, lambda one: one.cost, 1),
+            _by_table("Trials until near the best", replays, lambda one: one.trials, 1),
+            _by_table(
+                "Of the eventual top three, stopped, in percent",
+                replays,
+                lambda one: 100 * one.false_stops,
+                1,
+            ),
+        ],
+        {
+            "options": {**vars(options), "folder": options.folder.name},
+            "replays": {
+                f"{sampler} + {pruner}": {
+                    name: [[one.cost, one.trials, one.false_stops] for one in those]
+                    for name, those in by_table.items()
+                }
+                for (sampler, pruner), by_table in replays.items()
+            },
+        },
+        _plot(replays),
+    )
+
+
+def _quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where PAIR.curves.jsonl files lie")
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
+    parser.add_argument("--pruners", nargs="+", choices=PRUNERS, default=list(PRUNERS))
+    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--processes", type=int, default=1, help="replays at the same time")
+    parser.add_argument(
+        "--pairs", nargs="*", default=[], metavar="NAME=PAIRS", help="sizes of other corpora"
+    )
+    return parser.parse_args()
+
+
+def _contests(folder: Path, sizes: Mapping[str, int]) -> list[Contest]:
+    tables, curves = read_tables(folder, sizes), read_curves(folder, sizes)
+    known, risen = derive_prior.usable(tables), derive_shapes.usable(curves)
+    return [
+        Contest(
+            runs,
+            derive_prior.derive(table for other, table in known.items() if other != name),
+            derive_shapes.derive(those for other, those in risen.items() if other != name),
+        )
+        for name, runs in curves.items()
+    ]
+
+
+def _by_table(
+    title: str,
+    replays: Mapping[tuple[str, str], Mapping[str, Sequence[Replay]]],
+    figure: Callable[[Replay], float],
+    digits: int,
+) -> Table:
+    names = list(next(iter(replays.values())))
+    rows = []
+    for (sampler, pruner), by_table in replays.items():
+        means = [statistics.fmean(figure(one) for one in by_table[name]) for name in names]
+        cells = [f"{mean:.{digits}f}" for mean in [*means, statistics.fmean(means)]]
+        rows.append((f"{sampler} + {pruner}", *cells))
+    return Table(title, ("sampler + pruner", *names, "mean"), tuple(rows))
+
+
+def _plot(replays: Mapping[tuple[str, str], Mapping[str, Sequence[Replay]]]) -> "Figure":
+    figure, [left, right] = new_plot(2)
+    names = [f"{sampler} + {pruner}" for sampler, pruner in replays]
+    for axes, of, label in (
+        (left, lambda one: one.cost, "full trainings"),
+        (right, lambda one: 100 * one.false_stops, "% of the top three"),
+    ):
+        means = [
+            statistics.fmean(statistics.fmean(map(of, those)) for those in by_table.values())
+            for by_table in replays.values()
+        ]
+        axes.barh(names, means)
+        axes.invert_yaxis()
+        axes.tick_params(labelsize=6)
+        axes.set_xlabel(label)
+    left.set_title(f"Until within {NEAR} BLEU of the best", fontsize=10)
+    right.set_title("Stopped in error", fontsize=10)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
