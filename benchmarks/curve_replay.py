@@ -56,8 +56,8 @@ NEAR = 0.5
 """BLEU below the table's best that counts as found."""
 HORIZON = 100
 """Trials after which a replay ends; a search that has not found by then counts what it spent."""
-LEAST_TRIALS = 20
-"""Trials that every replay has, found or not, so that it has a top three."""
+BUDGET = 20
+"""Trials that a study has been given, and that every replay has at least."""
 TOP = 3
 """Trials, the best to their ends, that no pruner should have stopped."""
 
@@ -184,7 +184,7 @@ PRUNERS: dict[str, Callable[[Contest], BasePruner]] = {
         PercentilePruner(kind="percentile", percentile=25.0), contest
     ),
     "auto": lambda contest: OutlookPruner(
-        AutoPruner(kind="auto"), contest.curves.longest, contest.shapes
+        AutoPruner(kind="auto"), contest.curves.longest, BUDGET, contest.shapes
     ),
     "oracle": lambda contest: _Oracle(contest.table.bleu.tolist()),
 }
@@ -192,7 +192,7 @@ PRUNERS: dict[str, Callable[[Contest], BasePruner]] = {
 
 def _built(pruner: Any, contest: Contest) -> BasePruner:  # noqa: ANN401 - any of the kinds
     first = min(min(curve) for curve in contest.curves.curves)
-    return build_pruner(pruner, first, contest.curves.longest)
+    return build_pruner(pruner, first, contest.curves.longest, BUDGET)
 
 
 def replay(sampler: str, pruner: str, contest: Contest, seed: int) -> Replay:
@@ -207,7 +207,7 @@ def replay(sampler: str, pruner: str, contest: Contest, seed: int) -> Replay:
     ask = SAMPLERS[sampler](contest, seed)
     tried: dict[int, bool] = {}
     spent, found = 0, None
-    while len(tried) < min(HORIZON, len(ends)) and (found is None or len(tried) < LEAST_TRIALS):
+    while len(tried) < min(HORIZON, len(ends)) and (found is None or len(tried) < BUDGET):
         trial, row = ask(study, set(tried))
         trial.set_user_attr("end", float(ends[row]))
         steps = _train(study, trial, contest.curves.curves[row])

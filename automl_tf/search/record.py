@@ -38,6 +38,7 @@ SMALLER_BATCHES = "smaller_batches"
 HOPELESS = "hopeless"
 SENTENCES = "sentences"
 BEST_SENTENCES = "best_sentences"
+OUTLOOK = "outlook"
 
 REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
 """Parts of a definition that cannot change while a study lives: trials would not compare."""
@@ -145,6 +146,31 @@ def best_sentences(trial: FrozenTrial) -> SentenceStatistics | None:
     """What the BLEU of a trial's kept weights is made of, or None if it was not trained whole."""
     text = trial.user_attrs.get(BEST_SENTENCES)
     return None if text is None else SentenceStatistics.from_text(text)
+
+
+@dataclass(frozen=True)
+class StoppedFor:
+    """What the pruner expected of a trial that it stopped.
+
+    Attributes:
+        words: The outlook in words.
+        likely: The BLEU that the trial was expected to end with.
+    """
+
+    words: str
+    likely: float
+
+
+def note_outlook(study: optuna.Study, trial: FrozenTrial, stopped_for: StoppedFor) -> None:
+    """Keeps with a trial what the pruner stops it for, as Optuna's pruners keep their notes."""
+    note = {"words": stopped_for.words, "likely": stopped_for.likely}
+    study._storage.set_trial_system_attr(trial._trial_id, OUTLOOK, note)  # noqa: SLF001
+
+
+def outlook_at_stop(trial: FrozenTrial) -> StoppedFor | None:
+    """What the pruner expected of a trial that it stopped, if it noted anything."""
+    note = trial.system_attrs.get(OUTLOOK)
+    return None if note is None else StoppedFor(**note)
 
 
 def settings_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def open_search(study: Study, places: Places, *, trains_here: bool = True) -> Op
         study.config.pruner,
         first_validation=min(study.values("training.validate_every")),
         max_steps=max(study.values("training.max_steps")),
+        num_trials=study.config.budget.trials,
     )
     return Opened(storage, opened, definition, corpus_words(data))
 

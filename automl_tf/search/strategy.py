@@ -41,6 +41,7 @@ from automl_tf.search.auto.candidates import Configuration
 from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.avoiding import AvoidingSampler
 from automl_tf.search.pruning.pruner import OutlookPruner
+from automl_tf.search.record import outlook_at_stop
 
 
 def distribution(domain: Domain) -> BaseDistribution:
@@ -162,17 +163,20 @@ class _Grid(optuna.samplers.GridSampler):
         """Does not stop the study."""
 
 
-def build_pruner(pruner: Pruner, first_validation: int, max_steps: int) -> BasePruner:
+def build_pruner(
+    pruner: Pruner, first_validation: int, max_steps: int, num_trials: int
+) -> BasePruner:
     """The pruner of a study.
 
     Args:
         pruner: The study's choice.
         first_validation: Optimizer steps before the first validation.
         max_steps: Optimizer steps of a whole trial.
+        num_trials: Trials of the whole study.
     """
     match pruner:
         case AutoPruner():
-            return OutlookPruner(pruner, max_steps)
+            return OutlookPruner(pruner, max_steps, num_trials)
         case NoPruner():
             return optuna.pruners.NopPruner()
         case MedianPruner(startup_trials=startup, warmup_steps=warmup):
@@ -191,23 +195,12 @@ def build_pruner(pruner: Pruner, first_validation: int, max_steps: int) -> BaseP
             return optuna.pruners.ThresholdPruner(lower=lower, n_warmup_steps=warmup)
 
 
-def pruning_reason(
-    pruner: Pruner, trials: list[FrozenTrial], number: int, step: int, max_steps: int
-) -> str:
-    """Why a trial was pruned, in words with the numbers that decided.
-
-    Args:
-        pruner: The study's choice.
-        trials: All trials of the study.
-        number: Number of the pruned one.
-        step: The step at which it was pruned.
-        max_steps: Optimizer steps of a whole trial.
-    """
+def pruning_reason(pruner: Pruner, trials: list[FrozenTrial], number: int, step: int) -> str:
+    """Why a trial was pruned, in words with the numbers that decided."""
+    noted = outlook_at_stop(trials[number])
+    if noted is not None:
+        return noted.words
     so_far = trials[number].intermediate_values
-    if isinstance(pruner, AutoPruner):
-        found = OutlookPruner(pruner, max_steps).outlook(trials[number], trials)
-        if found is not None:
-            return found.words()
     told = f"BLEU {so_far[step]:.2f} at step {step}"
     if isinstance(pruner, ThresholdPruner):
         return f"{told} is below the threshold {pruner.lower:g}"

@@ -319,13 +319,10 @@ class _Run:
         if len(self._bench.config.objectives) > 1:
             return Decision.CONTINUE
         trial.report(scores.bleu, step)
-        max_steps = self._config.training.max_steps
-        if step >= max_steps or not trial.should_prune():
+        if step >= self._config.training.max_steps or not trial.should_prune():
             return Decision.CONTINUE
         trials = self._bench.study.get_trials(deepcopy=False)
-        self._reason = pruning_reason(
-            self._bench.config.pruner, trials, trial.number, step, max_steps
-        )
+        self._reason = pruning_reason(self._bench.config.pruner, trials, trial.number, step)
         return Decision.STOP
 
     def _keep_sentences(self, validation: Validation) -> None:

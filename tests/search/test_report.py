@@ -69,7 +69,9 @@ class Builder:
         self.storage = open_storage(default_url(home), home)
         self.definition = Definition(config, Space(space), "5e2f" * 16)
         self.study = open_study(self.storage, self.definition)
-        self.study.pruner = build_pruner(config.pruner, STEPS[0], STEPS[-1])
+        self.study.pruner = build_pruner(
+            config.pruner, STEPS[0], STEPS[-1], config.budget.trials
+        )
 
     def run(self, ending: str = "") -> optuna.Trial:
         """A trial that goes as its curve and the pruner will have it, or that ends otherwise."""
@@ -107,7 +109,7 @@ class Builder:
             trial.report(bleu, step)
             if step < STEPS[-1] and trial.should_prune():
                 trials = self.study.get_trials(deepcopy=False)
-                reason = pruning_reason(config.pruner, trials, trial.number, step, STEPS[-1])
+                reason = pruning_reason(config.pruner, trials, trial.number, step)
                 trial.set_user_attr(REASON, reason)
                 self.study.tell(trial, state=TrialState.PRUNED)
                 return

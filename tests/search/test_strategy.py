@@ -158,7 +158,9 @@ def curve(top: float) -> dict[int, float]:
 def study_of(tops: Sequence[float], chosen: Pruner, name: str = "made") -> optuna.Study:
     """A study of complete trials whose curves rise to these heights."""
     study = optuna.create_study(direction="maximize", study_name=name)
-    study.pruner = build_pruner(chosen, first_validation=STEPS[0], max_steps=STEPS[-1])
+    study.pruner = build_pruner(
+        chosen, first_validation=STEPS[0], max_steps=STEPS[-1], num_trials=20
+    )
     for top in tops:
         trial = study.ask()
         for step, value in curve(top).items():
@@ -244,15 +246,15 @@ def trials_at(step: int, values: Sequence[float]) -> list[FrozenTrial]:
 
 def test_the_reason_of_a_pruning_holds_the_numbers_that_decided() -> None:
     trials = trials_at(500, [10.0, 20.0, 30.0, 40.0, 5.0])
-    median = pruning_reason(pruner(kind="median"), trials, 4, 500, 2000)
+    median = pruning_reason(pruner(kind="median"), trials, 4, 500)
     for part in ("BLEU 5.00", "step 500", "25.00", "4 complete trials"):
         assert part in median
-    upper = pruning_reason(pruner(kind="percentile", percentile=25.0), trials, 4, 500, 2000)
+    upper = pruning_reason(pruner(kind="percentile", percentile=25.0), trials, 4, 500)
     assert "32.50" in upper
     assert "25 %" in upper
-    halving = pruning_reason(pruner(kind="successive_halving"), trials, 4, 500, 2000)
+    halving = pruning_reason(pruner(kind="successive_halving"), trials, 4, 500)
     for part in ("BLEU 5.00", "step 500", "successive_halving rule", "4 others", "40.00"):
         assert part in halving
-    below = pruning_reason(pruner(kind="threshold", lower=7.5), trials, 4, 500, 2000)
+    below = pruning_reason(pruner(kind="threshold", lower=7.5), trials, 4, 500)
     assert "below the threshold 7.5" in below
-    assert "hyperband rule" in pruning_reason(pruner(kind="hyperband"), trials[:1], 0, 500, 2000)
+    assert "hyperband rule" in pruning_reason(pruner(kind="hyperband"), trials[:1], 0, 500)

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import default_settings
 from automl_tf.errors import Place, UserError
-from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS
+from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS, outlook_at_stop
 
 FEWEST_TRIALS = 4
 """Scored trials from which an earlier study has something to tell."""
@@ -148,6 +148,9 @@ def num_pairs(study: optuna.Study) -> int | None:
 
 def _outlook(trial: FrozenTrial, complete: Sequence[FrozenTrial], sign: float) -> float:
     """The score that a pruned trial might have reached, but for the best of the complete ones."""
+    noted = outlook_at_stop(trial)
+    if noted is not None:
+        return min(noted.likely, max([peer.values[0] for peer in complete], default=noted.likely))
     step = max(trial.intermediate_values)
     so_far: float = trial.intermediate_values[step]
     rises = [

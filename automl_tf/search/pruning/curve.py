@@ -1,5 +1,6 @@
 """A learning curve: the best BLEU so far by optimizer step."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,17 +10,24 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
+COLLAPSE = 0.25
+"""Share of its best below which BLEU has collapsed: what comes then is another curve."""
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """The best BLEU so far, which is what a trial is told with in the end.
+    """The best BLEU so far; after a collapse, the best since then.
 
     Attributes:
-        steps: Optimizer steps of the validations, ascending, after a zero.
+        steps: Optimizer steps of the validations (since the last collapse), ascending, after a
+            zero.
         best: Best BLEU up to each of them, after a zero.
+        top: The best BLEU of all, which is what the trial is told with in the end.
     """
 
     steps: Array
     best: Array
+    top: float
 
     @classmethod
     def of(cls, bleu: Mapping[int, float]) -> "Curve":
@@ -28,19 +36,28 @@ class Curve:
         Args:
             bleu: BLEU by step; those that are not numbers say nothing.
         """
-        known = sorted((step, value) for step, value in bleu.items() if value == value)  # noqa: PLR0124
-        points = np.array([(0.0, 0.0), *known])
-        return cls(points[:, 0], np.maximum.accumulate(points[:, 1]))
+        points = [(0.0, 0.0)]
+        top = 0.0
+        for step, value in sorted(bleu.items()):
+            if math.isnan(value):
+                continue
+            top = max(top, value)
+            if value < COLLAPSE * points[-1][1]:
+                points = [(0.0, 0.0), (step, value)]
+            else:
+                points.append((step, max(points[-1][1], value)))
+        steps, best = np.array(points, dtype=float).T
+        return cls(steps, best, top)
+
+    @property
+    def now(self) -> float:
+        """The best BLEU since the last collapse."""
+        return float(self.best[-1])
 
     @property
     def last(self) -> float:
         """Step of the last validation."""
         return float(self.steps[-1])
-
-    @property
-    def top(self) -> float:
-        """The best BLEU of all."""
-        return float(self.best[-1])
 
     def at(self, step: float) -> float:
         """The best BLEU up to a step, between validations in proportion."""

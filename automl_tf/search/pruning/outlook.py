@@ -9,6 +9,7 @@ letters: N ways in which the curve may go on.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from scipy.special import ndtr
@@ -46,6 +47,40 @@ class Rivals:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """What a trial is wanted for.
+
+    Attributes:
+        top: How many of the study's trials are the best.
+        num_trials: How many trials the study will have in the end.
+    """
+
+    top: int
+    num_trials: int
+
+    def keeps(self, rank: int, trials: int) -> float:
+        """The chance that a trial of this rank, the best being 1, is among the best in the end.
+
+        The trials to come are taken to be like those that there are (as if all had been drawn
+        before any was ranked); the best so far is always worth its end.
+
+        Args:
+            rank: Its rank.
+            trials: Trials that there are, itself among them.
+        """
+        if rank > self.top:
+            return 0.0
+        total = max(trials, self.num_trials)
+        if rank == 1 or total <= max(trials, self.top):
+            return 1.0
+        ways = sum(
+            comb(trials, known) * comb(total - trials, self.top - known)
+            for known in range(rank, self.top + 1)
+        )
+        return ways / comb(total, self.top)
+
+
+@dataclass(frozen=True)
 class Outlook:
     """How a trial will end, as far as can be told.
 
@@ -55,9 +90,9 @@ class Outlook:
         likely: The BLEU that it ends with in half of all cases, if it goes on.
         hopeful: The BLEU that it exceeds in one of twenty.
         top: How many are the best.
-        mark: What the last of the best has so far.
-        rivals: How many they are chosen from.
-        chance: Probability that it ends among them.
+        marks: The best BLEU so far of that many others, the highest first.
+        rivals: How many others there are.
+        chance: Probability that it ends as the best so far, or among the best of the study.
     """
 
     step: int
@@ -65,58 +100,77 @@ class Outlook:
     likely: float
     hopeful: float
     top: int
-    mark: float
+    marks: tuple[float, ...]
     rivals: int
     chance: float
 
     def words(self) -> str:
         """The outlook with the numbers that decide."""
+        marks = ", ".join(f"{mark:.2f}" for mark in self.marks)
         return (
             f"chance of ending among the best {self.top} is {100 * self.chance:.1f} %: "
             f"best BLEU {self.bleu:.2f} by step {self.step} is expected to end at "
-            f"{self.likely:.2f} (above {self.hopeful:.2f} in 1 of 20 cases), and the best "
-            f"{self.top} of {self.rivals} others have {self.mark:.2f} or more"
+            f"{self.likely:.2f} (above {self.hopeful:.2f} in 1 of 20 cases); "
+            f"the best of {self.rivals} others: {marks}"
         )
 
 
-def outlook(
-    curve: Curve, rivals: Rivals, max_steps: int, top: int, shapes: Shapes
-) -> Outlook | None:
+def outlook(curve: Curve, rivals: Rivals, max_steps: int, aim: Aim, shapes: Shapes) -> Outlook:
     """How a trial will end.
 
     Args:
         curve: Its curve so far.
-        rivals: The other trials.
+        rivals: The other trials; at least one.
         max_steps: Optimizer steps of the whole trial.
-        top: How many are the best.
+        aim: What it is wanted for.
         shapes: How curves go on in general.
-
-    Returns:
-        The outlook, or None while fewer than ``top`` others have a BLEU: any end is among the best.
     """
-    if len(rivals.tops) < top:
-        return None
-    mark = float(np.sort(rivals.tops)[-top])
-    doublings = max(0.0, float(np.log2(max_steps / curve.last)))
-    gains_N, weights_N = _gains(curve, rivals.complete, doublings, shapes)
-    ends_N = curve.top + gains_N
-    chance = float(weights_N @ ndtr((ends_N - mark) / rivals.noise))
-    low = min(TAKEN_OFF, TAKEN_OFF_SHARE * mark)
-    if curve.top < low:
-        late = _late_start(curve.last, rivals.complete, low, doublings)
-        started = [rival.top for rival in rivals.complete if rival.top >= low]
-        good = sum(reached >= mark for reached in started) / max(1, len(started))
-        chance = (1 - late) * chance + late * good
+    marks = sorted(rivals.tops, reverse=True)[: aim.top]
+    ends_N, weights_N = _ends(curve, rivals.complete, max_steps, shapes)
+    chance = _among_best(ends_N, weights_N, rivals, aim)
+    low = min(TAKEN_OFF, TAKEN_OFF_SHARE * marks[0])
+    if curve.now < low:
+        started_M = np.array([top for top in rivals.tops if top >= low])
+        as_good = _among_best(started_M, np.full(len(started_M), 1 / len(started_M)), rivals, aim)
+        late = _late_start(curve.last, rivals.complete, low, _doublings(curve, max_steps))
+        chance = max(chance, (1 - late) * chance + late * as_good)
     return Outlook(
         step=round(curve.last),
         bleu=curve.top,
         likely=_quantile(ends_N, weights_N, 0.5),
         hopeful=_quantile(ends_N, weights_N, 0.95),
-        top=top,
-        mark=mark,
+        top=aim.top,
+        marks=tuple(marks),
         rivals=len(rivals.tops),
         chance=chance,
     )
+
+
+def _among_best(ends_N: Array, weights_N: Array, rivals: Rivals, aim: Aim) -> float:
+    """The chance of ending among the best with these ends, each as likely as it weighs."""
+    marks = sorted(rivals.tops, reverse=True)
+    chance = 0.0
+    for rank in range(1, aim.top + 1):
+        # Each rank counts by how much more it is worth than the next.
+        worth = aim.keeps(rank, len(marks) + 1) - aim.keeps(rank + 1, len(marks) + 1)
+        reached = 1.0
+        if rank <= len(marks):
+            reached = float(weights_N @ ndtr((ends_N - marks[rank - 1]) / rivals.noise))
+        chance += worth * reached
+    return chance
+
+
+def _doublings(curve: Curve, max_steps: float) -> float:
+    """Doublings of its steps that a curve has left."""
+    return max(0.0, float(np.log2(max_steps / curve.last)))
+
+
+def _ends(
+    curve: Curve, complete: Sequence[Curve], max_steps: float, shapes: Shapes
+) -> tuple[Array, Array]:
+    """The BLEU that a trial may end with, and how much each possibility weighs (one in all)."""
+    gains_N, weights_N = _gains(curve, complete, _doublings(curve, max_steps), shapes)
+    return np.maximum(curve.top, curve.now + gains_N), weights_N
 
 
 def _gains(
@@ -127,7 +181,7 @@ def _gains(
     passed = [rival for rival in complete if rival.last > step]
     rises_N = SLACK + np.array([rival.rise(step) for rival in passed])
     stalenesses_N = np.array([rival.staleness(step) for rival in passed])
-    rests_N = np.array([rival.top - rival.at(step) for rival in passed])
+    rests_N = np.array([rival.now - rival.at(step) for rival in passed])
     scale_N = (SLACK + rise) / rises_N
     unlike_N = (np.log(scale_N) / RISE_LIKENESS) ** 2
     unlike_N += ((staleness - stalenesses_N) / STALENESS_LIKENESS) ** 2

@@ -1,0 +1,123 @@
+"""The chance of ending among the best: what must raise it, lower it or leave it alone."""
+
+import dataclasses
+
+import pytest
+
+from automl_tf.search.pruning.curve import Curve
+from automl_tf.search.pruning.outlook import Outlook, Rivals, outlook
+from automl_tf.search.pruning.shapes import shipped_shapes
+
+STEPS = range(100, 1700, 100)
+
+
+def risen(top: float, until: int = 1600, share: float = 0.6) -> Curve:
+    """A curve that rises by a fixed share less with each doubling of its steps."""
+    doublings = {step: 1 + (step / 100) ** -0.5 for step in STEPS}
+    return Curve.of(
+        {step: top * (1 - share * (doublings[step] - 1)) for step in STEPS if step <= until}
+    )
+
+
+def others(*tops: float) -> Rivals:
+    curves = [risen(top) for top in tops]
+    return Rivals(curves, [curve.top for curve in curves])
+
+
+def judged(curve: Curve, rivals: Rivals, top: int = 3, max_steps: int = 1600) -> Outlook:
+    found = outlook(curve, rivals, max_steps, top, shipped_shapes())
+    assert found is not None
+    return found
+
+
+FIELD = others(20.0, 22.0, 24.0, 26.0)
+
+
+def test_any_end_is_among_the_best_while_there_are_few_others() -> None:
+    assert outlook(risen(1.0, 400), others(20.0, 22.0), 1600, 3, shipped_shapes()) is None
+    assert outlook(risen(1.0, 400), others(20.0, 22.0), 1600, 2, shipped_shapes()) is not None
+
+
+def test_chances_are_probabilities_that_grow_with_the_curve() -> None:
+    chances = [judged(risen(top, 800), FIELD).chance for top in (2.0, 12.0, 18.0, 21.0, 23.0, 27.0)]
+    assert chances == sorted(chances)
+    assert all(0.0 <= chance <= 1.0 for chance in chances)
+    assert chances[0] < 0.01
+    assert chances[-1] > 0.99
+
+
+def test_what_is_among_the_best_already_stays_there() -> None:
+    best = judged(risen(26.0), FIELD)
+    assert best.chance > 0.99
+    # A collapse takes nothing from what was reached.
+    collapsed = Curve.of({100: 30.0, 200: 0.1, 300: 0.1, 400: 0.2})
+    assert judged(collapsed, FIELD).chance > 0.99
+
+
+def test_fewer_best_ones_ask_for_more() -> None:
+    curve = risen(22.5, 800)
+    chances = [judged(curve, FIELD, top).chance for top in (1, 2, 3, 4)]
+    assert chances == sorted(chances)
+    assert chances[0] < chances[-1]
+    assert judged(curve, FIELD, 1).mark == max(FIELD.tops)
+
+
+def test_the_more_steps_are_left_the_more_may_come() -> None:
+    curve = risen(19.0, 400)
+    alone = Rivals([], FIELD.tops)
+    chances = [judged(curve, alone, max_steps=steps).chance for steps in (400, 500, 800, 6400)]
+    assert chances == sorted(chances)
+    assert chances[0] < 0.01
+    assert chances[-1] > 0.1
+
+
+def test_a_stalled_curve_has_less_chance_than_one_that_rises_to_the_same_bleu() -> None:
+    rising = Curve.of({100: 8.0, 200: 11.0, 300: 13.0, 400: 14.0, 500: 15.0, 600: 16.0})
+    stalled = Curve.of({100: 8.0, 200: 16.0, 300: 15.9, 400: 15.8, 500: 15.9, 600: 15.7})
+    alone = Rivals([], [18.0, 18.0, 18.0])
+    assert judged(stalled, alone).chance < judged(rising, alone).chance
+
+
+def test_trials_that_jump_at_the_end_teach_to_wait_for_it() -> None:
+    """A learning rate that cools down lifts every curve of a study at the same step."""
+    flat = {step: 15.0 + step / 1000 for step in range(100, 1500, 100)}
+    jumps = [Curve.of({**flat, 1500: 18.0 + rest, 1600: 20.0 + rest}) for rest in (0.0, 0.5, 1.0)]
+    known = Rivals(jumps * 4, [curve.top for curve in jumps])
+    same = Curve.of({step: bleu for step, bleu in flat.items() if step <= 1000})
+    assert judged(same, known).chance > 0.3
+    assert judged(same, dataclasses.replace(known, complete=[])).chance < 0.1
+
+
+def test_more_noise_makes_a_trial_that_is_behind_less_certainly_lost() -> None:
+    curve = risen(22.5, 1500)
+    chances = [
+        judged(curve, dataclasses.replace(FIELD, noise=noise)).chance for noise in (0.05, 0.5, 1.5)
+    ]
+    assert chances == sorted(chances)
+    assert chances[0] < 0.05 < chances[-1]
+
+
+def test_a_trial_that_has_not_taken_off_waits_as_long_as_others_took() -> None:
+    late = {**dict.fromkeys(range(100, 800, 100), 0.1), **{s: s / 80 for s in range(800, 1700, 100)}}
+    starters = [Curve.of(late) for _ in range(4)]
+    rivals = Rivals(starters, [curve.top for curve in starters])
+    waiting = Curve.of(dict.fromkeys(range(100, 500, 100), 0.1))
+    early = Rivals([risen(20.0)] * 30, [20.0] * 3 + [19.0] * 27)
+    assert judged(waiting, rivals).chance > 0.2
+    assert judged(waiting, early).chance < 0.05
+
+
+def test_the_words_hold_the_numbers_that_decide() -> None:
+    found = judged(risen(12.0, 400), FIELD)
+    words = found.words()
+    for part in (
+        f"{100 * found.chance:.1f} %",
+        f"{found.bleu:.2f}",
+        "step 400",
+        f"{found.mark:.2f}",
+        "best 3",
+        "4 others",
+    ):
+        assert part in words
+    assert found.bleu <= found.likely <= found.hopeful
+    assert found.mark == pytest.approx(22.0 * (1 - 0.6 * 0.25))
