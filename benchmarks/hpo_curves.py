@@ -104,7 +104,9 @@ def _fall(ends: Sequence[tuple[Any, float, float]]) -> float:
     by_size: dict[Any, list[tuple[float, float]]] = {}
     for size, loss, bleu in ends:
         by_size.setdefault(size, []).append((loss, math.log(bleu)))
-    points = np.concatenate([np.array(those) - np.mean(those, axis=0) for those in by_size.values()])
+    points = np.concatenate(
+        [np.array(those) - np.mean(those, axis=0) for those in by_size.values()]
+    )
     return float(-(points[:, 0] @ points[:, 1]) / (points[:, 0] @ points[:, 0]))
 
 
@@ -112,6 +114,4 @@ def _thinned(bleu: NDArray[np.float64], every: int) -> dict[int, float]:
     """The best of every so many checkpoints, by checkpoint; the last ones may be fewer."""
     ends = [*range(every, len(bleu), every), len(bleu)]
     starts = [0, *ends[:-1]]
-    return {
-        end: float(bleu[start:end].max()) for start, end in zip(starts, ends, strict=True)
-    }
+    return {end: float(bleu[start:end].max()) for start, end in zip(starts, ends, strict=True)}

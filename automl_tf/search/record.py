@@ -163,7 +163,7 @@ class StoppedFor:
 
 def note_outlook(study: optuna.Study, trial: FrozenTrial, stopped_for: StoppedFor) -> None:
     """Keeps with a trial what the pruner stops it for, as Optuna's pruners keep their notes."""
-    note = {"words": stopped_for.words, "likely": stopped_for.likely}
+    note: dict[str, Any] = {"words": stopped_for.words, "likely": stopped_for.likely}
     study._storage.set_trial_system_attr(trial._trial_id, OUTLOOK, note)  # noqa: SLF001
 
 

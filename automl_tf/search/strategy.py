@@ -163,7 +163,7 @@ class _Grid(optuna.samplers.GridSampler):
         """Does not stop the study."""
 
 
-def build_pruner(
+def build_pruner(  # noqa: C901 - one case a kind
     pruner: Pruner, first_validation: int, max_steps: int, num_trials: int
 ) -> BasePruner:
     """The pruner of a study.

@@ -69,9 +69,7 @@ class Builder:
         self.storage = open_storage(default_url(home), home)
         self.definition = Definition(config, Space(space), "5e2f" * 16)
         self.study = open_study(self.storage, self.definition)
-        self.study.pruner = build_pruner(
-            config.pruner, STEPS[0], STEPS[-1], config.budget.trials
-        )
+        self.study.pruner = build_pruner(config.pruner, STEPS[0], STEPS[-1], config.budget.trials)
 
     def run(self, ending: str = "") -> optuna.Trial:
         """A trial that goes as its curve and the pruner will have it, or that ends otherwise."""

@@ -28,6 +28,7 @@ from automl_tf.search.strategy import (
 from tests.search.making import GRID, SPACE
 
 PRUNERS: list[dict] = [
+    {"kind": "auto"},
     {"kind": "median", "startup_trials": 2},
     {"kind": "percentile", "percentile": 60.0, "startup_trials": 2},
     {"kind": "successive_halving", "reduction_factor": 2},

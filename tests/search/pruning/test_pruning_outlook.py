@@ -2,10 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from automl_tf.search.pruning.curve import Curve
-from automl_tf.search.pruning.outlook import Outlook, Rivals, outlook
+from automl_tf.search.pruning.outlook import Aim, Outlook, Rivals, outlook
 from automl_tf.search.pruning.shapes import shipped_shapes
 
 STEPS = range(100, 1700, 100)
@@ -24,22 +25,47 @@ def others(*tops: float) -> Rivals:
     return Rivals(curves, [curve.top for curve in curves])
 
 
-def judged(curve: Curve, rivals: Rivals, top: int = 3, max_steps: int = 1600) -> Outlook:
-    found = outlook(curve, rivals, max_steps, top, shipped_shapes())
-    assert found is not None
-    return found
+def judged(
+    curve: Curve, rivals: Rivals, top: int = 3, max_steps: int = 1600, num_trials: int = 5
+) -> Outlook:
+    """The outlook in a study that ends with this trial, or with so many."""
+    return outlook(curve, rivals, max_steps, Aim(top, num_trials), shipped_shapes())
 
 
 FIELD = others(20.0, 22.0, 24.0, 26.0)
 
 
-def test_any_end_is_among_the_best_while_there_are_few_others() -> None:
-    assert outlook(risen(1.0, 400), others(20.0, 22.0), 1600, 3, shipped_shapes()) is None
-    assert outlook(risen(1.0, 400), others(20.0, 22.0), 1600, 2, shipped_shapes()) is not None
+def test_any_end_is_among_the_best_of_a_study_that_ends_with_so_few() -> None:
+    two = others(20.0, 22.0)
+    assert judged(risen(8.0, 400), two, num_trials=3).chance == pytest.approx(1.0)
+    assert judged(risen(8.0, 400), two, top=2, num_trials=3).chance < 0.05
+
+
+@pytest.mark.parametrize(("top", "trials", "total"), [(3, 4, 20), (2, 5, 9), (3, 2, 6), (1, 3, 8)])
+def test_a_rank_is_kept_as_often_as_in_studies_drawn_at_random(
+    top: int, trials: int, total: int
+) -> None:
+    draws = np.random.default_rng(1).random((20_000, total))
+    among_best = (-draws).argsort(axis=1).argsort(axis=1) < top
+    ranks = (-draws[:, :trials]).argsort(axis=1).argsort(axis=1) + 1
+    aim = Aim(top, total)
+    assert aim.keeps(1, trials) == 1.0
+    for rank in range(2, trials + 1):
+        share = among_best[:, :trials][ranks == rank].mean()
+        assert aim.keeps(rank, trials) == pytest.approx(share, abs=0.02)
+
+
+def test_a_rank_is_worth_less_the_more_trials_are_to_come() -> None:
+    worth = [Aim(3, total).keeps(2, 4) for total in (4, 5, 10, 20, 100)]
+    assert worth[0] == 1.0
+    assert worth == sorted(worth, reverse=True)
+    # A budget that was spent and is not raised yet.
+    assert Aim(3, 4).keeps(3, 30) == 1.0
+    assert Aim(3, 4).keeps(4, 30) == 0.0
 
 
 def test_chances_are_probabilities_that_grow_with_the_curve() -> None:
-    chances = [judged(risen(top, 800), FIELD).chance for top in (2.0, 12.0, 18.0, 21.0, 23.0, 27.0)]
+    chances = [judged(risen(top, 800), FIELD).chance for top in (4.0, 12.0, 18.0, 21.0, 23.0, 27.0)]
     assert chances == sorted(chances)
     assert all(0.0 <= chance <= 1.0 for chance in chances)
     assert chances[0] < 0.01
@@ -59,7 +85,7 @@ def test_fewer_best_ones_ask_for_more() -> None:
     chances = [judged(curve, FIELD, top).chance for top in (1, 2, 3, 4)]
     assert chances == sorted(chances)
     assert chances[0] < chances[-1]
-    assert judged(curve, FIELD, 1).mark == max(FIELD.tops)
+    assert judged(curve, FIELD, 2).marks == tuple(sorted(FIELD.tops)[:-3:-1])
 
 
 def test_the_more_steps_are_left_the_more_may_come() -> None:
@@ -89,7 +115,7 @@ def test_trials_that_jump_at_the_end_teach_to_wait_for_it() -> None:
 
 
 def test_more_noise_makes_a_trial_that_is_behind_less_certainly_lost() -> None:
-    curve = risen(22.5, 1500)
+    curve = risen(21.0, 1500)
     chances = [
         judged(curve, dataclasses.replace(FIELD, noise=noise)).chance for noise in (0.05, 0.5, 1.5)
     ]
@@ -98,7 +124,10 @@ def test_more_noise_makes_a_trial_that_is_behind_less_certainly_lost() -> None:
 
 
 def test_a_trial_that_has_not_taken_off_waits_as_long_as_others_took() -> None:
-    late = {**dict.fromkeys(range(100, 800, 100), 0.1), **{s: s / 80 for s in range(800, 1700, 100)}}
+    late = {
+        **dict.fromkeys(range(100, 800, 100), 0.1),
+        **{s: s / 80 for s in range(800, 1700, 100)},
+    }
     starters = [Curve.of(late) for _ in range(4)]
     rivals = Rivals(starters, [curve.top for curve in starters])
     waiting = Curve.of(dict.fromkeys(range(100, 500, 100), 0.1))
@@ -114,10 +143,10 @@ def test_the_words_hold_the_numbers_that_decide() -> None:
         f"{100 * found.chance:.1f} %",
         f"{found.bleu:.2f}",
         "step 400",
-        f"{found.mark:.2f}",
+        *(f"{mark:.2f}" for mark in found.marks),
         "best 3",
         "4 others",
     ):
         assert part in words
     assert found.bleu <= found.likely <= found.hopeful
-    assert found.mark == pytest.approx(22.0 * (1 - 0.6 * 0.25))
+    assert found.marks == tuple(sorted(FIELD.tops)[:0:-1])

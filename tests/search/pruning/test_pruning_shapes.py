@@ -1,5 +1,7 @@
 """The shipped shapes and what they extrapolate."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -51,5 +53,5 @@ def test_a_finished_curve_gains_nothing_and_more_steps_never_gain_less() -> None
     for staleness in (0.0, 0.1, 0.5):
         gains = [shapes.gains(3.0, staleness, doublings) for doublings in (0.0, 0.3, 1.0, 4.0)]
         assert gains[0] == pytest.approx(0.0)
-        assert all((later >= earlier).all() for earlier, later in zip(gains, gains[1:], strict=False))
+        assert all((later >= earlier).all() for earlier, later in itertools.pairwise(gains))
         assert (shapes.gains(6.0, staleness, 1.0) >= gains[2]).all()
