@@ -6,8 +6,9 @@
 A sampler asks for one configuration after another and a pruner judges it after each validation,
 through the same Optuna study and the same classes as in a real search. What is counted is the steps
 that all trials were trained until one was trained to its end within half a BLEU of the table's
-best, in full trainings: the steps of a run of the table on average. Runs that diverged take part
-like all others. Nothing of the pair that is replayed reaches sampler or pruner: both priors are
+best, in full trainings: the steps of a run of the table on average. A search that stopped what
+it was looking for and met nothing else pays once more, for all its trials up to there without a
+pruner. Runs that diverged take part like all others. Nothing of the pair that is replayed reaches sampler or pruner: both priors are
 derived again from the other pairs.
 
 The runs of the tables ended by themselves once they had not improved for long; a pruner is told the
@@ -206,18 +207,23 @@ def replay(sampler: str, pruner: str, contest: Contest, seed: int) -> Replay:
     study.set_user_attr(NUM_PAIRS, contest.table.num_pairs)
     ask = SAMPLERS[sampler](contest, seed)
     tried: dict[int, bool] = {}
-    spent, found = 0, None
+    spent, unpruned, found, missed = 0, 0, None, None
     while len(tried) < min(HORIZON, len(ends)) and (found is None or len(tried) < BUDGET):
         trial, row = ask(study, set(tried))
         trial.set_user_attr("end", float(ends[row]))
+        full = max(contest.curves.curves[row])
         steps = _train(study, trial, contest.curves.curves[row])
-        is_complete = steps == max(contest.curves.curves[row])
+        is_complete = steps == full
         tried[row] = not is_complete
         spent += steps
+        unpruned += full
         # As exact as tables in hundredths of BLEU are.
-        if found is None and is_complete and ends[row] >= ends.max() - NEAR - 1e-9:
+        is_near = ends[row] >= ends.max() - NEAR - 1e-9
+        if is_near and not is_complete and missed is None:
+            missed = unpruned
+        if is_near and is_complete and found is None:
             found = spent, len(tried)
-    spent, trials = found or (spent, len(tried))
+    spent, trials = found or (spent + (missed or 0), len(tried))
     best = sorted(tried, key=lambda row: -ends[row])[:TOP]
     return Replay(
         spent / contest.curves.usual, trials, statistics.fmean(tried[row] for row in best)

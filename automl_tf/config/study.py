@@ -178,9 +178,9 @@ class AutoPruner(Settings):
 
     kind: Literal["auto"]
     top: Annotated[int, Field(ge=1)] = 3
-    """Number of best trials; while fewer others have a BLEU, none is stopped."""
+    """Number of trials, the best of the whole study, that are to be trained to their end."""
     chance: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Probability of ending among the best below which a trial is stopped."""
+    """Probability of ending among them, or as the best so far, below which a trial is stopped."""
 
 
 Pruner = Annotated[

@@ -125,6 +125,17 @@ def test_every_sampler_that_a_study_of_two_objectives_may_name_serves_it(kind: s
     assert len(proposals(chosen, 4, directions=("maximize", "minimize"))) == 4
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("kind", ["auto", "random", "tpe", "gp", "cmaes", "qmc", "nsgaii"])
+@pytest.mark.parametrize("settings", PRUNERS, ids=lambda given: given["kind"])
+def test_every_sampler_proposes_under_every_pruner(kind: str, settings: dict) -> None:
+    """Hyperband shows samplers a part of the study that lacks most of its attributes."""
+    study = study_of([20.0, 22.0, 24.0], pruner(**settings))
+    study.sampler = build_sampler(sampler(kind), Space(SPACE), 1, 3)
+    asked = study.ask({name: distribution(domain) for name, domain in SPACE.items()})
+    assert set(asked.params) == set(SPACE)
+
+
 @pytest.mark.parametrize("study_seed", [0, 1, 20_240_101, 2**32 - 1])
 def test_every_seed_of_a_study_gives_seeds_that_every_library_takes(study_seed: int) -> None:
     seeds = [trial_seed(study_seed, number) for number in range(1000)]

@@ -137,13 +137,18 @@ def most_telling(study: Scored, most: int = MOST_OWN_TRIALS) -> Scored:
 
 def fixed_settings(study: optuna.Study) -> dict[str, Any]:
     """The settings that a study does not search; none where its definition is not known."""
-    definition = study.user_attrs.get(DEFINITION)
+    definition = _attributes(study).get(DEFINITION)
     return {} if definition is None else {**default_settings(), **definition["fixed"]}
 
 
 def num_pairs(study: optuna.Study) -> int | None:
     """Sentence pairs of a study's training corpus, if known."""
-    return study.user_attrs.get(NUM_PAIRS)
+    return _attributes(study).get(NUM_PAIRS)
+
+
+def _attributes(study: optuna.Study) -> dict[str, Any]:
+    """The attributes of a study, or of the part of one that Hyperband shows to samplers."""
+    return study._storage.get_study_user_attrs(study._study_id)  # noqa: SLF001
 
 
 def _outlook(trial: FrozenTrial, complete: Sequence[FrozenTrial], sign: float) -> float:
