@@ -6,10 +6,10 @@
 A sampler asks for one configuration after another and a pruner judges it after each validation,
 through the same Optuna study and the same classes as in a real search. What is counted is the steps
 that all trials were trained until one was trained to its end within half a BLEU of the table's
-best, in full trainings: the steps of a run of the table on average. A search that stopped what
-it was looking for and met nothing else pays once more, for all its trials up to there without a
-pruner. Runs that diverged take part like all others. Nothing of the pair that is replayed reaches sampler or pruner: both priors are
-derived again from the other pairs.
+best, in full trainings: the steps of a run of the table on average. A search that stopped what it
+was looking for and met nothing else pays once more, for all its trials up to there without a
+pruner. Runs that diverged take part like all others. Nothing of the pair that is replayed reaches
+sampler or pruner: both priors are derived again from the other pairs.
 
 The runs of the tables ended by themselves once they had not improved for long; a pruner is told the
 steps of the longest, as a study's ``training.max_steps`` would tell it.
