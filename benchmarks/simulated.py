@@ -108,7 +108,7 @@ class Place:
         definition = self.definition
         storage = open_storage(self.url, self.home)
         study = open_study(storage, definition)
-        study.pruner = build_pruner(definition.config.pruner, 1, VALIDATIONS_A_TRIAL)
+        study.pruner = build_pruner(definition.config.pruner, 1, VALIDATIONS_A_TRIAL, UNLIMITED)
         return Bench(
             storage=storage,
             study=study,

@@ -47,11 +47,13 @@ def print_leaderboard(board: Leaderboard) -> None:
     objectives = ", ".join(f"{name} ({direction})" for name, direction in board.objectives)
     console.print(f"{board.study}: {counts or 'no trials'}; objectives {objectives}")
     settings = sorted({name for trial in board.trials for name in trial.params})
-    table = _trials_table(board, settings)
+    # A word a line makes columns as narrow as their numbers; whoever reads a file wants the name.
+    gap = "\n" if console.is_terminal else "_"
+    table = _trials_table(board, settings, gap)
     unlimited = console.options.update(max_width=sys.maxsize)
     is_wide = Measurement.get(console, unlimited, table).maximum <= console.width
     # Squeezed columns cut numbers off.
-    console.print(table if is_wide else _trials_table(board, []))
+    console.print(table if is_wide else _trials_table(board, [], gap))
     console.print(_remarks(board, [] if is_wide else settings))
     if len(board.objectives) > 1 and board.best:
         front = ", ".join(str(number) for number in board.best)
@@ -64,7 +66,7 @@ def print_leaderboard(board: Leaderboard) -> None:
     console.print(f"MLflow: {board.mlflow['tracking_uri']}, experiment {board.study}")
 
 
-def _trials_table(board: Leaderboard, settings: Sequence[str]) -> Table:
+def _trials_table(board: Leaderboard, settings: Sequence[str], gap: str) -> Table:
     table = Table(box=None, pad_edge=False)
     columns = ["trial", "state", *(name for name, _ in board.objectives), "BLEU by step"]
     highest = max((trial.best_bleu or 0.0 for trial in board.trials), default=0.0)
@@ -72,8 +74,7 @@ def _trials_table(board: Leaderboard, settings: Sequence[str]) -> Table:
         is_text = name in ("state", "BLEU by step")
         table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
     for name in (*settings, "parameters", "seconds"):
-        # A word a line: columns as narrow as their numbers.
-        title = name.split(".")[-1].replace("_", "\n")
+        title = name.split(".")[-1].replace("_", gap)
         table.add_column(title, justify="right", no_wrap=True)
     for trial in board.ranked():
         table.add_row(*_cells(trial, board, settings, highest))
