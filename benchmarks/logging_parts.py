@@ -17,13 +17,13 @@ from automl_tf.config.study import Study
 from automl_tf.data.prepare import prepare
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.search import worker
+from automl_tf.search.bench import Bench, Ending
 from automl_tf.search.record import BEST_STEP, NUM_PARAMETERS, REASON, SECONDS, VALIDATIONS
 from automl_tf.search.run import Opened, Places, join, open_search
 from automl_tf.search.story import TrialStory
 from automl_tf.search.strategy import distribution
 from automl_tf.search.summary_files import SummaryFiles
 from automl_tf.search.telling import StudyStory
-from automl_tf.search.trial import Bench, Ending
 from automl_tf.tracking.courier import Courier
 from automl_tf.tracking.delivery import Delivery
 from automl_tf.tracking.home import default_tracking_uri

@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from automl_tf.config.space_file import read_space
 from automl_tf.config.study import StudyConfig
 from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
+from automl_tf.search.bench import Bench, Ending
 from automl_tf.search.events import Event
 from automl_tf.search.opening import open_study
 from automl_tf.search.record import (
@@ -39,7 +40,6 @@ from automl_tf.search.record import (
 )
 from automl_tf.search.storage import open_storage
 from automl_tf.search.strategy import build_pruner, distribution
-from automl_tf.search.trial import Bench, Ending
 from contest import ROOT
 
 VALIDATIONS_A_TRIAL, SECONDS_A_VALIDATION = 5, 1.0

@@ -7,6 +7,7 @@ from optuna.trial import FrozenTrial
 
 from automl_tf.config.settings import flatten
 from automl_tf.config.writing import to_yaml
+from automl_tf.search.bench import STATE_NAMES
 from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.pick import pick
 from automl_tf.search.record import (
@@ -19,7 +20,6 @@ from automl_tf.search.record import (
     validations,
 )
 from automl_tf.search.strategy import trial_seed
-from automl_tf.search.trial import STATE_NAMES
 from automl_tf.versions import git_commit, versions
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automl_tf.search.bench import STATE_NAMES
 from automl_tf.search.opening import lost_trials
 from automl_tf.search.record import (
     BEST_STEP,
@@ -21,7 +22,6 @@ from automl_tf.search.record import (
     read_definition,
     validations,
 )
-from automl_tf.search.trial import STATE_NAMES
 
 LEAST_FOR_IMPORTANCE = 8
 """Finished trials below which an importance would be read off noise."""

@@ -16,6 +16,7 @@ from automl_tf.config.study import AutoSampler, Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.search.auto.history import check_named
+from automl_tf.search.bench import Bench
 from automl_tf.search.crew import Crew
 from automl_tf.search.events import Event, TrialEnded
 from automl_tf.search.opening import open_study, return_lost_trials
@@ -23,7 +24,6 @@ from automl_tf.search.record import NUM_PAIRS, Definition
 from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.strategy import build_pruner, grid
 from automl_tf.search.telling import StudyStory
-from automl_tf.search.trial import Bench
 from automl_tf.search.watch import Watch, loss
 from automl_tf.search.worker import work
 from automl_tf.training.devices import check_devices

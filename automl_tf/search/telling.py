@@ -9,6 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import StudyConfig
+from automl_tf.search.bench import STATE_NAMES
 from automl_tf.search.opening import was_given_up
 from automl_tf.search.record import (
     REASON,
@@ -21,7 +22,6 @@ from automl_tf.search.record import (
 )
 from automl_tf.search.story import TrialStory
 from automl_tf.search.summary_files import SummaryFiles
-from automl_tf.search.trial import STATE_NAMES
 from automl_tf.tracking.home import destination
 from automl_tf.tracking.marks import delivered_run_ids
 from automl_tf.tracking.operations import RunState

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automl_tf.search.bench import STATE_NAMES
 from automl_tf.search.events import (
     Event,
     Notice,
@@ -27,7 +28,6 @@ from automl_tf.search.record import (
     read_definition,
     validations,
 )
-from automl_tf.search.trial import STATE_NAMES
 
 LOOK_SECONDS = 2.0
 """Time between two looks into the storage."""

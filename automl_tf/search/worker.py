@@ -12,6 +12,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.errors import disk_is_full, full_disk
+from automl_tf.search.bench import Bench, Ending
 from automl_tf.search.costs import feasible
 from automl_tf.search.events import Notice, WorkerJoined
 from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
@@ -19,7 +20,7 @@ from automl_tf.search.patience import is_away
 from automl_tf.search.record import INFEASIBLE, WORKER, hopeless
 from automl_tf.search.storage import HEARTBEAT_SECONDS, claiming
 from automl_tf.search.strategy import build_sampler, distribution, grid
-from automl_tf.search.trial import Bench, Ending, run_trial
+from automl_tf.search.trial import run_trial
 from automl_tf.search.watch import end_of, loss
 
 MOST_INFEASIBLE_IN_A_ROW = 200

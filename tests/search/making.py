@@ -13,11 +13,11 @@ from optuna.trial import TrialState
 
 from automl_tf.config.space import Choices, Domain, Range, Space
 from automl_tf.config.study import StudyConfig
+from automl_tf.search.bench import Bench
 from automl_tf.search.events import Event
 from automl_tf.search.opening import open_study, pause_trial
 from automl_tf.search.record import VALIDATIONS, Definition
 from automl_tf.search.storage import default_url, open_storage
-from automl_tf.search.trial import Bench
 from automl_tf.search.worker import claim
 
 SPACE: dict[str, Domain] = {

@@ -10,6 +10,8 @@ from optuna.trial import TrialState
 
 from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.data.prepare import prepare
+from automl_tf.search.attempt import Attempt
+from automl_tf.search.bench import Ending
 from automl_tf.search.costs import costs, feasible, least_costs
 from automl_tf.search.record import (
     ESTIMATED_MEMORY,
@@ -17,7 +19,6 @@ from automl_tf.search.record import (
     INFEASIBLE,
     NUM_PARAMETERS,
 )
-from automl_tf.search.trial import Ending, _Run
 from automl_tf.search.worker import claim
 from tests.search.making import bench, definition, finish
 
@@ -48,7 +49,7 @@ def ran(tmp_path: Path, limits: dict[str, float]) -> tuple[Ending, optuna.Trial,
     worker = bench(tmp_path / "home", made)
     trial = claim(worker)
     config = worker.trial_config(trial.number, trial.params)
-    return _Run(trial, config, None, worker).to_its_end(), trial, worker.home
+    return Attempt(trial, config, None, worker).to_its_end(), trial, worker.home
 
 
 def test_costs_grow_with_the_model_and_bounds_enclose_them(tmp_path):

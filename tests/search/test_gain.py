@@ -9,11 +9,11 @@ import pytest
 from optuna.trial import TrialState
 
 from automl_tf.scoring.sentences import SentenceStatistics, paired_bootstrap
+from automl_tf.search.bench import Bench
 from automl_tf.search.record import BEST_SENTENCES, NUM_PARAMETERS, REASON, VALIDATIONS
 from automl_tf.search.report.gain import over_base
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.summary import tiles, verdict
-from automl_tf.search.trial import Bench
 from automl_tf.search.worker import claim
 from tests.search.making import bench, definition
 

@@ -8,10 +8,11 @@ import torch
 from optuna.trial import TrialState
 
 from automl_tf.config.files import read_study
-from automl_tf.search import trial as trial_file
+from automl_tf.search import attempt as attempt_file
 from automl_tf.search.events import Notice
 from automl_tf.search.export import export
-from automl_tf.search.record import REASON, RUN_ID
+from automl_tf.search.leaderboard import leaderboard
+from automl_tf.search.record import REASON
 from automl_tf.search.run import Places, join, open_search
 from automl_tf.search.storage import default_url
 from automl_tf.tracking.home import default_tracking_uri
@@ -38,7 +39,7 @@ def searched(reversal: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                 torch.empty(MORE_THAN_THERE_IS)
             return fit(config, *words)
 
-        monkeypatch.setattr(trial_file, "fit", fit_in_memory)
+        monkeypatch.setattr(attempt_file, "fit", fit_in_memory)
         home = tmp_path / "home"
         where = Places(new_home(home), default_url(home), default_tracking_uri(home))
         few = ["budget.trials=2", "training.max_steps=30", "training.validate_every=30"]
@@ -62,7 +63,7 @@ def test_half_the_tokens_twice_as_often(searched, tmp_path: Path) -> None:
     assert "batch_tokens: 128" in exported
     assert "out of memory" in exported
     client = mlflow.MlflowClient(default_tracking_uri(tmp_path / "home"))
-    run = client.get_run(study.trials[0].user_attrs[RUN_ID])
+    run = client.get_run(leaderboard(study).trials[0].mlflow_run_id)
     assert run.info.status == "FINISHED"
     assert run.data.tags["smaller_batches"] == notices[0].partition("with ")[2]
 
@@ -85,7 +86,7 @@ def test_a_training_that_diverges_is_tried_once_more_and_then_known(
         tried.append(config.training.batch_tokens)
         return FitResult(Outcome.DIVERGED, 10, None, None, None, seconds=1.0)
 
-    monkeypatch.setattr(trial_file, "fit", fit_that_diverges)
+    monkeypatch.setattr(attempt_file, "fit", fit_that_diverges)
     home = tmp_path / "home"
     where = Places(new_home(home), default_url(home), default_tracking_uri(home))
     given = [{"model.d_model": 16, "model.num_heads": 1, "model.dropout": 0.1}] * 2

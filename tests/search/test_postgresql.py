@@ -19,11 +19,11 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from automl_tf.search import storage as storage_module
+from automl_tf.search.bench import Bench
 from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.opening import load_study, open_study, pause_trial, return_lost_trials
 from automl_tf.search.record import Definition
 from automl_tf.search.storage import claiming, default_url, open_storage
-from automl_tf.search.trial import Bench
 from automl_tf.search.worker import claim
 from benchmarks.servers import HOST, PostgreSQL, free_port
 from tests.cli.studies import FIXED, write_study

@@ -11,6 +11,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from automl_tf.search.bench import Bench
 from automl_tf.search.crew import Crew, Hand, Left, Lines
 from automl_tf.search.events import (
     Event,
@@ -32,7 +33,6 @@ from automl_tf.search.record import (
     VALIDATIONS,
     WORKER,
 )
-from automl_tf.search.trial import Bench
 from automl_tf.search.watch import Watch
 from automl_tf.search.worker import claim
 from tests.search.making import bench, definition, finish

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
+from automl_tf.search.bench import STATE_NAMES
 from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.record import SECONDS, WORKER
 from automl_tf.search.report.material import Material
@@ -20,7 +21,6 @@ from automl_tf.search.report.panel import (
     plot,
 )
 from automl_tf.search.report.words import count, duration
-from automl_tf.search.trial import STATE_NAMES
 
 
 @dataclass(frozen=True)
