@@ -210,6 +210,20 @@ def _parsed(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 
+def another_view(study: optuna.Study, home: Path) -> optuna.Study:
+    """A study through connections and a cache of its own, for another thread.
+
+    A claim holds the database while it waits for the cache that Optuna keeps of the trials. A
+    thread that reads through the same cache holds that, and waits for the database.
+
+    Args:
+        study: The study.
+        home: The home directory.
+    """
+    backend = study._storage._backend  # type: ignore[attr-defined] # noqa: SLF001
+    return optuna.load_study(study_name=study.study_name, storage=open_storage(backend.url, home))
+
+
 def _without_password(text: str, url: URL) -> str:
     for password in (url.password, url.query.get("password")):
         if password:

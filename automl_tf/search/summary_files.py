@@ -1,5 +1,6 @@
 """What a study has come to, as files that MLflow shows on its run: made while it runs."""
 
+import functools
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from automl_tf.errors import UserError
 from automl_tf.search.export import export
 from automl_tf.search.leaderboard import Leaderboard, leaderboard
 from automl_tf.search.report.page import write_report
+from automl_tf.search.storage import another_view
 
 PAUSES = 100
 """How much longer the files then rest than they took to be made."""
@@ -40,6 +42,10 @@ class SummaryFiles:
         self._wanted = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @functools.cached_property
+    def _view(self) -> optuna.Study:
+        return another_view(self._study, self._home)
 
     def refresh(self) -> None:
         """Has the files made anew, at once or when they have rested long enough."""
@@ -76,17 +82,17 @@ class SummaryFiles:
 
     def _write_all(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        board = leaderboard(self._study)
+        board = leaderboard(self._view)
         self._write("leaderboard.md", lambda path: _write_text(path, markdown(board)))
         told = json.dumps(board.to_json(), indent=1)
         self._write("leaderboard.json", lambda path: _write_text(path, told))
         try:
-            best = export(self._study)
+            best = export(self._view)
         except UserError:  # no trial is complete yet
             best = None
         if best is not None:
             self._write("best.yaml", lambda path: _write_text(path, best))
-        self._write("report.html", lambda path: write_report(self._study, self._home, path))
+        self._write("report.html", lambda path: write_report(self._view, self._home, path))
 
     def _write(self, name: str, write: Callable[[Path], None]) -> None:
         """Writes a file so that whoever sends it meanwhile reads the old one or the new one."""

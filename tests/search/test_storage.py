@@ -1,6 +1,7 @@
 """Opening databases, and never telling a password."""
 
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import pytest
 import sqlalchemy
 
 from automl_tf.errors import UserError
-from automl_tf.search.storage import claiming, default_url, open_storage, redacted
-from tests.search.making import PATIENCE_SECONDS, processes
+from automl_tf.search.storage import another_view, claiming, default_url, open_storage, redacted
+from tests.search.making import PATIENCE_SECONDS, bench, definition, new_home, processes
 
 SECRET = "s3cr3t"
 NOWHERE = "127.0.0.1:1"
@@ -109,3 +110,19 @@ def test_processes_create_a_database_at_once_and_hold_its_lock_alone(tmp_path: P
         process.join(PATIENCE_SECONDS)
         assert process.exitcode == 0
     assert (tmp_path / "counter").read_text() == "60"
+
+
+def test_another_view_may_read_while_this_one_claims(tmp_path: Path) -> None:
+    worker = bench(new_home(tmp_path), definition())
+    view = another_view(worker.study, tmp_path)
+    answered = threading.Event()
+
+    def claim() -> None:
+        with claiming(worker.storage, worker.study.study_name):
+            threading.Thread(target=view.get_trials, daemon=True).start()
+            time.sleep(1.0)  # it waits for the database by now, and holds its cache
+            worker.study.get_trials()
+            answered.set()
+
+    threading.Thread(target=claim, daemon=True).start()
+    assert answered.wait(PATIENCE_SECONDS / 10)
