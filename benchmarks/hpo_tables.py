@@ -1,12 +1,12 @@
 """Tables of trained Transformers: a row for each configuration with its BLEU on dev.
 
 The format is that of the tables by Zhang and Duh (2020): one CSV file for each language pair, with
-the hyperparameters in columns of their own names, and ``dev_bleu``.
+the hyperparameters in columns of their own names, and ``dev_bleu``; some tell of costs too.
 """
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ PEAK = 2.0
 et al. (2017, section 5.3) peak at 0.36 / d_model for their base model, the tables are best at half
 of that."""
 BLEU = "dev_bleu"
+COSTS = ("dev_gpu_time", "num_param")
 NO_SETTINGS = ("pair", "status")
 
 
@@ -48,12 +49,14 @@ class HpoTable:
         num_pairs: Sentence pairs of its training part, if known.
         rows: The columns that vary, as numbers or names, row by row.
         bleu: BLEU of each row.
+        costs: The columns that tell of costs, if the table has them.
     """
 
     name: str
     num_pairs: int | None
     rows: list[dict[str, Any]]
     bleu: NDArray[np.float64]
+    costs: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def choices(self) -> dict[str, list[Any]]:
         """The values of each column, in ascending order."""
@@ -100,7 +103,10 @@ def _read(path: Path, num_pairs: int | None) -> HpoTable:
     with path.open() as file:
         cells = list(csv.DictReader(file))
     bleu = np.array([float(row[BLEU]) for row in cells])
-    return HpoTable(path.stem, num_pairs, searched_rows(cells), bleu)
+    costs = {
+        name: np.array([float(row[name]) for row in cells]) for name in COSTS if name in cells[0]
+    }
+    return HpoTable(path.stem, num_pairs, searched_rows(cells), bleu, costs)
 
 
 def _value(text: str) -> float | int | str:

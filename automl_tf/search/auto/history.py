@@ -16,6 +16,7 @@ from automl_tf.config.study import default_settings
 from automl_tf.errors import Place, UserError
 from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS, outlook_at_stop
 
+BLEU, LATENCY = "bleu", "latency"
 FEWEST_TRIALS = 4
 """Scored trials from which an earlier study has something to tell."""
 LEAST_SHARED = 0.5
@@ -69,7 +70,7 @@ def scored(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Scored:
         trial
         for trial in trials
         if trial.state == TrialState.PRUNED
-        and trial.intermediate_values
+        and (trial.intermediate_values or outlook_at_stop(trial))
         and not trial.user_attrs.get(INFEASIBLE)
     ]
     scores = [sign * trial.values[0] for trial in complete]
@@ -139,6 +140,14 @@ def fixed_settings(study: optuna.Study) -> dict[str, Any]:
     """The settings that a study does not search; none where its definition is not known."""
     definition = _attributes(study).get(DEFINITION)
     return {} if definition is None else {**default_settings(), **definition["fixed"]}
+
+
+def objectives(study: optuna.Study) -> tuple[str, ...]:
+    """The names of a study's objectives; of one whose definition is not known, the usual ones."""
+    definition = _attributes(study).get(DEFINITION)
+    if definition is not None:
+        return tuple(definition["objectives"])
+    return tuple(BLEU if way == StudyDirection.MAXIMIZE else LATENCY for way in study.directions)
 
 
 def num_pairs(study: optuna.Study) -> int | None:

@@ -1,7 +1,7 @@
 """The sampler of ``sampler: {kind: auto}``."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,6 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from automl_tf.search.auto.acquisition import log_improvement
-from automl_tf.search.auto.axes import Array, columns, coordinates
 from automl_tf.search.auto.candidates import (
     Configuration,
     drawn,
@@ -20,17 +18,12 @@ from automl_tf.search.auto.candidates import (
     unseen,
     value_at,
 )
-from automl_tf.search.auto.history import (
-    NOISE,
-    Scored,
-    earlier_studies,
-    most_telling,
-    scored,
-)
-from automl_tf.search.auto.models import ALONE, MODELS, Model
-from automl_tf.search.auto.prior import USUAL_PAIRS, Well, expected, shipped_prior
-from automl_tf.search.auto.process import Trials, believe
-from automl_tf.search.auto.several import weighed
+from automl_tf.search.auto.cost_prior import Costs, shipped_costs
+from automl_tf.search.auto.history import earlier_studies, most_telling, scored
+from automl_tf.search.auto.judge import Judge
+from automl_tf.search.auto.models import MODELS, Model
+from automl_tf.search.auto.prior import Well, expected, shipped_prior
+from automl_tf.search.auto.several import FrontJudge, sides_of
 
 PROMISING = 10
 """Candidates around which neighbours are looked at."""
@@ -45,8 +38,9 @@ FIXED_PARAMS = "fixed_params"
 class InformedSampler(BaseSampler):
     """Proposes the configuration that is expected to improve BLEU most.
 
-    A Gaussian process over the whole space starts from the shipped prior and from earlier studies,
-    and leaves both if the study's own trials speak against them. Trials that still run count with
+    With several objectives, the one that is expected to extend the Pareto front most. A Gaussian
+    process over the whole space starts from the shipped prior and from earlier studies, and leaves
+    both if the study's own trials speak against them. Trials that still run count with
     the score that is expected of them, so that workers try different things. What has been tried
     is not tried again while there is anything else.
 
@@ -58,9 +52,10 @@ class InformedSampler(BaseSampler):
         models: How far prior and earlier studies may be trusted.
         choose_from: The configurations that may be proposed; all of the space if None.
         is_feasible: Tells which may be proposed as long as there are any; all if None.
+        costs: What is known of objectives that are minimised; what is shipped if None.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what replays and tests replace
         self,
         space: Mapping[str, BaseDistribution],
         seed: int,
@@ -69,6 +64,7 @@ class InformedSampler(BaseSampler):
         models: Sequence[Model] = MODELS,
         choose_from: Sequence[Configuration] | None = None,
         is_feasible: Callable[[Configuration], bool] | None = None,
+        costs: Costs | None = None,
     ) -> None:
         self._space = dict(space)
         self._rng = np.random.default_rng(seed)
@@ -77,6 +73,7 @@ class InformedSampler(BaseSampler):
         self._models = models
         self._choose_from = choose_from
         self._is_feasible = is_feasible
+        self._costs = costs
 
     def reseed_rng(self) -> None:
         """Draws other numbers from here on."""
@@ -121,17 +118,20 @@ class InformedSampler(BaseSampler):
         judge.expect([params for params in running if set(params) == set(self._space)])
         return self._best(judge, seen, {n: v for n, v in given.items() if n in self._space})
 
-    def _judge(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> "_Judge":
-        if len(study.directions) > 1:
-            # Prior and earlier studies know of BLEU, not of what it is weighed against.
-            own = most_telling(weighed(study, trials, self._rng))
-            return _Judge(self._space, self._wells, ALONE, own, earlier=())
+    def _judge(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> Judge | FrontJudge:
+        prior = functools.partial(expected, self._wells)
         earlier = earlier_studies(study, self._learn_from, needs=list(self._space))
         own = most_telling(scored(study, trials))
-        return _Judge(self._space, self._wells, self._models, own, earlier)
+        judge = Judge(self._space, prior, self._models, own, earlier)
+        if len(study.directions) == 1:
+            return judge
+        costs = shipped_costs() if self._costs is None else self._costs
+        sides = sides_of(study, trials, judge, self._space, prior, costs)
+        complete = [trial.values for trial in trials if trial.state == TrialState.COMPLETE]
+        return FrontJudge(sides, complete)
 
     def _best(
-        self, judge: "_Judge", seen: Sequence[Mapping[str, Any]], given: Mapping[str, Any]
+        self, judge: Judge | FrontJudge, seen: Sequence[Mapping[str, Any]], given: Mapping[str, Any]
     ) -> Configuration:
         """The most promising of the candidates that have not been tried."""
         all_there_is = self._choose_from or listed(self._space)
@@ -169,69 +169,3 @@ class InformedSampler(BaseSampler):
         if self._is_feasible is None:
             return list(candidates)
         return [candidate for candidate in candidates if self._is_feasible(candidate)]
-
-
-class _Judge:
-    """Judges configurations by all that is known.
-
-    Args:
-        space: The searched settings.
-        wells: The prior.
-        models: How far it may be trusted.
-        own: The study's own trials.
-        earlier: Those of earlier studies.
-    """
-
-    def __init__(
-        self,
-        space: Mapping[str, BaseDistribution],
-        wells: Mapping[str, Well],
-        models: Sequence[Model],
-        own: Scored,
-        earlier: Sequence[Scored],
-    ) -> None:
-        self._space = space
-        self._wells = wells
-        self._models = models
-        self._study = own
-        self._own = self._trials(own)
-        self._earlier = [self._trials(study) for study in earlier]
-
-    def expect(self, running: Sequence[Configuration]) -> None:
-        """Takes for granted that trials which run will score as is expected of them."""
-        if not running:
-            return
-        points_ND, expected_N = self._places(running, self._study)
-        belief = believe(self._own, self._earlier, points_ND, expected_N, self._models)
-        self._own = replace(
-            self._own,
-            points_ND=np.concatenate([self._own.points_ND, points_ND]),
-            expected_N=np.concatenate([self._own.expected_N, expected_N]),
-            scores_N=np.concatenate([self._own.scores_N, belief.mean()]),
-            noise_N=np.concatenate([self._own.noise_N, np.full(len(running), NOISE)]),
-        )
-
-    def worth(self, candidates: Sequence[Configuration]) -> Array:
-        """How much each candidate is worth trying."""
-        points_CD, expected_C = self._places(candidates, self._study)
-        return log_improvement(
-            believe(self._own, self._earlier, points_CD, expected_C, self._models)
-        )
-
-    def _trials(self, study: Scored) -> Trials:
-        points_ND, expected_N = self._places(study.configurations, study)
-        pairs = study.num_pairs or USUAL_PAIRS
-        return Trials(
-            points_ND,
-            expected_N,
-            np.array(study.scores, dtype=float),
-            np.array(study.noise, dtype=float),
-            float(np.log10(pairs)),
-        )
-
-    def _places(
-        self, configurations: Sequence[Mapping[str, Any]], study: Scored
-    ) -> tuple[Array, Array]:
-        """Coordinates and expectations of configurations of a study."""
-        settings = columns(configurations, self._space, study.fixed)
-        return coordinates(settings, self._space), expected(self._wells, settings, study.num_pairs)

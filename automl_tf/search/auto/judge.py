@@ -1,0 +1,92 @@
+"""What is believed of configurations by all that is known: prior, earlier studies, own trials."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+
+from automl_tf.search.auto.acquisition import log_improvement
+from automl_tf.search.auto.axes import Array, Columns, columns, coordinates
+from automl_tf.search.auto.candidates import Configuration
+from automl_tf.search.auto.history import NOISE, Scored
+from automl_tf.search.auto.models import Model
+from automl_tf.search.auto.prior import USUAL_PAIRS
+from automl_tf.search.auto.process import Belief, Trials, believe
+
+Prior = Callable[[Columns, int | None], Array]
+"""The expected scores of N settings, in standard deviations, with a corpus of so many pairs."""
+
+
+class Judge:
+    """Judges configurations by all that is known.
+
+    Args:
+        space: The searched settings.
+        prior: What is expected of settings, with a corpus of so many pairs, before any trial.
+        models: How far it may be trusted.
+        own: The study's own trials.
+        earlier: Those of earlier studies.
+    """
+
+    def __init__(
+        self,
+        space: Mapping[str, BaseDistribution],
+        prior: Prior,
+        models: Sequence[Model],
+        own: Scored,
+        earlier: Sequence[Scored],
+    ) -> None:
+        self._space = space
+        self._prior = prior
+        self._models = models
+        self._study = own
+        self._own = self._trials(own)
+        self._earlier = [self._trials(study) for study in earlier]
+
+    def expect(self, running: Sequence[Configuration]) -> Array:
+        """Takes for granted that trials which run will score as is expected of them.
+
+        Returns:
+            The expected scores.
+        """
+        if not running:
+            return np.zeros(0)
+        points_ND, expected_N = self._places(running, self._study)
+        belief = believe(self._own, self._earlier, points_ND, expected_N, self._models)
+        self._own = replace(
+            self._own,
+            points_ND=np.concatenate([self._own.points_ND, points_ND]),
+            expected_N=np.concatenate([self._own.expected_N, expected_N]),
+            scores_N=np.concatenate([self._own.scores_N, belief.mean()]),
+            noise_N=np.concatenate([self._own.noise_N, np.full(len(running), NOISE)]),
+        )
+        return belief.mean()
+
+    def belief(self, candidates: Sequence[Configuration]) -> Belief:
+        """What is believed of the candidates' scores."""
+        points_CD, expected_C = self._places(candidates, self._study)
+        return believe(self._own, self._earlier, points_CD, expected_C, self._models)
+
+    def worth(self, candidates: Sequence[Configuration]) -> Array:
+        """How much each candidate is worth trying."""
+        return log_improvement(self.belief(candidates))
+
+    def _trials(self, study: Scored) -> Trials:
+        points_ND, expected_N = self._places(study.configurations, study)
+        pairs = study.num_pairs or USUAL_PAIRS
+        return Trials(
+            points_ND,
+            expected_N,
+            np.array(study.scores, dtype=float),
+            np.array(study.noise, dtype=float),
+            float(np.log10(pairs)),
+        )
+
+    def _places(
+        self, configurations: Sequence[Mapping[str, Any]], study: Scored
+    ) -> tuple[Array, Array]:
+        """Coordinates and expectations of configurations of a study."""
+        settings = columns(configurations, self._space, study.fixed)
+        return coordinates(settings, self._space), self._prior(settings, study.num_pairs)
