@@ -173,14 +173,17 @@ class AutoPruner(Settings):
 
     Its curve goes on as earlier curves did: those of the study, and those of the tables that a
     shipped prior was derived from. What sentences drawn anew would change, by paired bootstrap
-    against the best trials at the same step, counts as noise.
+    against the best trials at the same step, counts as noise. With several objectives it stops a
+    trial that will hardly extend the Pareto front.
     """
 
     kind: Literal["auto"]
     top: Annotated[int, Field(ge=1)] = 3
-    """Number of trials, the best of the whole study, that are to be trained to their end."""
+    """Number of trials, the best of the whole study, that are to be trained to their end; with
+    several objectives those that extend the front are."""
     chance: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Probability of ending among them, or as the best so far, below which a trial is stopped."""
+    """Probability of ending among them, or as the best so far, or on the front, below which a trial
+    is stopped."""
 
 
 Pruner = Annotated[
@@ -231,7 +234,7 @@ class StudyConfig(Settings):
     sampler: Sampler = TPESampler(kind="tpe")
     """How the next configuration is proposed."""
     pruner: Pruner = MedianPruner(kind="median")
-    """Which trials are stopped early; with several objectives none is."""
+    """Which trials are stopped early; with several objectives `auto` alone can tell."""
     budget: Budget = Budget()
     """When the study is over."""
     seed: Seed = 1
@@ -259,12 +262,12 @@ class StudyConfig(Settings):
                 f"sampler.kind = cmaes serves one objective, not {number}. Use tpe, gp or nsgaii.",
                 "sampler.kind",
             )
-        if self.pruner.kind == "none":
+        if self.pruner.kind in ("none", "auto"):
             return self
         if "pruner" in self.model_fields_set:
             raise MisfitError(
                 f"pruner.kind = {self.pruner.kind} compares trials by one number, but there are "
-                f"{number} objectives. Use pruner: {{kind: none}}.",
+                f"{number} objectives. Use pruner: {{kind: auto}} or {{kind: none}}.",
                 "pruner.kind",
             )
         return self.model_copy(update={"pruner": NoPruner(kind="none")})

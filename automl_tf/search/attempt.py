@@ -10,6 +10,7 @@ from automl_tf.decoding.latency import median_latency_ms
 from automl_tf.search.bench import Bench, Ending
 from automl_tf.search.costs import Costs, beyond_limits, costs
 from automl_tf.search.events import TrialProgress, TrialStarted, TrialValidated
+from automl_tf.search.pruning.front import FrontPruner
 from automl_tf.search.record import (
     BEST_SENTENCES,
     BEST_STEP,
@@ -143,13 +144,22 @@ class Attempt:
         if validation.is_best:
             trial.set_user_attr(SAMPLES, samples)
         if len(self._bench.config.objectives) > 1:
-            return Decision.CONTINUE
+            return self._judged_by_front(step)
         trial.report(scores.bleu, step)
         if step >= self._config.training.max_steps or not trial.should_prune():
             return Decision.CONTINUE
         trials = self._bench.study.get_trials(deepcopy=False)
         self._reason = pruning_reason(self._bench.config.pruner, trials, trial.number, step)
         return Decision.STOP
+
+    def _judged_by_front(self, step: int) -> Decision:
+        """Several objectives: whether the trial can still extend the Pareto front."""
+        config, max_steps = self._bench.config, self._config.training.max_steps
+        if config.pruner.kind != "auto" or step >= max_steps:
+            return Decision.CONTINUE
+        pruner = FrontPruner(config.pruner, config.objectives, max_steps)
+        self._reason = pruner.reason_to_stop(self._bench.study, self._trial.number)
+        return Decision.CONTINUE if self._reason is None else Decision.STOP
 
     def _keep_sentences(self, validation: Validation) -> None:
         kept = self._trial.user_attrs.get(SENTENCES, {})

@@ -51,11 +51,12 @@ def test_every_strategy_is_legal_with_its_defaults(union: object, count: int) ->
         assert adapter.validate_python(given).kind == kind
 
 
-def test_several_objectives_are_never_pruned() -> None:
+def test_several_objectives_are_pruned_by_auto_alone() -> None:
     assert study(objectives=["bleu", "latency"]).config.pruner.kind == "none"
     assert study(objectives=["bleu"]).config.pruner.kind != "none"
-    written = study(objectives=["bleu", "latency"], pruner={"kind": "none"}).config
-    assert written.pruner.kind == "none"
+    for kind in ("none", "auto"):
+        written = study(objectives=["bleu", "latency"], pruner={"kind": kind}).config
+        assert written.pruner.kind == kind
     for pruner in ("median", "hyperband"):
         with pytest.raises(ValidationError, match="one number"):
             study(objectives=["bleu", "latency"], pruner={"kind": pruner})
