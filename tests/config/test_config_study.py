@@ -40,7 +40,7 @@ def test_the_values_of_a_setting_are_searched_fixed_or_its_default() -> None:
     assert made.values("model.dropout") == (default_settings()["model.dropout"],)
 
 
-@pytest.mark.parametrize(("union", "count"), [(Sampler, 8), (Pruner, 7)])
+@pytest.mark.parametrize(("union", "count"), [(Sampler, 8), (Pruner, 8)])
 def test_every_strategy_is_legal_with_its_defaults(union: object, count: int) -> None:
     adapter: TypeAdapter = TypeAdapter(union)
     schema = adapter.json_schema()
