@@ -22,6 +22,7 @@ from automl_tf.search.record import (
 )
 from automl_tf.search.story import TrialStory
 from automl_tf.search.summary_files import SummaryFiles
+from automl_tf.search.volume import completed, hypervolumes
 from automl_tf.tracking.home import destination
 from automl_tf.tracking.marks import delivered_run_ids
 from automl_tf.tracking.operations import RunState
@@ -79,8 +80,16 @@ class StudyStory:
         ended = [trial for trial in trials if trial.state.is_finished()]
         best = max((best_bleu(trial) or 0.0 for trial in ended), default=0.0)
         states = {f"trials_{state}": float(counts[state]) for state in STATE_NAMES.values()}
-        self.run.progress(len(ended), {"best_bleu": best, **states})
+        self.run.progress(len(ended), {"best_bleu": best, **states, **self._volume(trials)})
         self._files.refresh()
+
+    def _volume(self, trials: Sequence[FrozenTrial]) -> dict[str, float]:
+        """The hypervolume so far of a study with several objectives."""
+        values = [trial.values for trial in completed(trials)]
+        if len(self._study.directions) == 1 or not values:
+            return {}
+        names = read_definition(self._study).config.objectives
+        return {"hypervolume": hypervolumes(values, names)[-1]}
 
     def _end_lost(self, trials: Sequence[FrozenTrial]) -> None:
         """Ends the runs of trials that have failed because nobody was left to end them."""

@@ -15,6 +15,7 @@ from automl_tf.search.report.panel import (
     plot,
 )
 from automl_tf.search.report.words import AXES, OBJECTIVES, listed, objective, so_far
+from automl_tf.search.volume import REFERENCE, completed, hypervolumes
 
 _PAIR = 2
 
@@ -42,7 +43,31 @@ def pareto(material: Material) -> Panel | None:
         for index, name in enumerate(names)
         if index > 0
     ]
-    return Panel("pareto", title, text, figures)
+    text += (
+        f" Hypervolume is what the front covers above a reference point ({REFERENCE}), in units "
+    )
+    text += "of what that trial covers alone."
+    return Panel("pareto", title, text, [*figures, _volumes(names, material)])
+
+
+def _volumes(names: Sequence[str], material: Material) -> Figure:
+    """Hypervolume by trial."""
+    trials = completed(material.trials)
+    volumes = hypervolumes([trial.values for trial in trials], names)
+    curve = go.Scatter(
+        x=list(range(1, len(trials) + 1)),
+        y=volumes,
+        mode="lines+markers",
+        line={"shape": "hv", "color": STATE_COLOURS["complete"], "width": 1.5},
+        text=[f"trial {trial.number}" for trial in trials],
+        hovertemplate="%{text}: %{y:.3f}<extra></extra>",
+    )
+    drawn = plot(
+        [curve],
+        xaxis={"title": {"text": "complete trials, in the order of their ends"}},
+        yaxis={"title": {"text": "hypervolume"}},
+    )
+    return Figure("hypervolume", "Hypervolume by trial", drawn, height=280)
 
 
 def _front(index: int, material: Material) -> go.Figure:
