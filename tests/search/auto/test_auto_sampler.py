@@ -187,7 +187,7 @@ def test_earlier_studies_say_where_to_begin() -> None:
     assert found["taught"] > found["alone"]
 
 
-def test_several_objectives_are_weighed_anew_for_each_trial() -> None:
+def test_several_objectives_give_a_front_from_end_to_end() -> None:
     study = new_study(("maximize", "minimize"))
     for number in range(25):
         study.sampler = InformedSampler(SPACE, number, ())
