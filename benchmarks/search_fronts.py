@@ -156,9 +156,12 @@ SEARCHES: dict[str, Search] = {
 def references(losses_N2: Array) -> dict[str, Array]:
     """The reference point of each measure."""
     front = losses_N2[_on_front(losses_N2)]
+    extent = np.ptp(front, axis=0)
+    # A front may be a single row.
+    extent = np.where(extent > 0, extent, np.ptp(losses_N2, axis=0))
     return {
         "strict": np.median(losses_N2, axis=0),
-        "front": front.max(0) + MARGIN * np.ptp(front, axis=0),
+        "front": front.max(0) + MARGIN * extent,
     }
 
 
