@@ -21,7 +21,7 @@ from pydantic_core import PydanticUndefined
 from automl_tf.config.corpus import Corpus, SplitFiles
 from automl_tf.config.settings import GROUPS, TrialConfig
 from automl_tf.config.space import Choices, Range
-from automl_tf.config.study import DIRECTIONS, Budget, Pruner, Sampler, StudyConfig
+from automl_tf.config.study import DIRECTIONS, Budget, Confirm, Pruner, Sampler, StudyConfig
 
 INTRODUCTION = """\
 # Settings
@@ -76,6 +76,7 @@ def _study() -> Iterator[str]:
     ways = "; ".join(f"`{name}` ({direction})" for name, direction in DIRECTIONS.items())
     yield f"Objectives and which way each is better: {ways}.\n"
     yield _section("## Budget", Budget, "budget.")
+    yield _section("## Confirmation", Confirm, "confirm.")
     yield from _kinds("Sampler", Sampler)
     yield from _kinds("Pruner", Pruner)
 

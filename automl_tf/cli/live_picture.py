@@ -95,6 +95,8 @@ class Picture:
             words = "goes on" if running.started.resumed else "starting"
         else:
             words = f"{clock(left)} left"
+        if running.started.confirms is not None:
+            words = f"{words}, confirms trial {running.started.confirms}"
         return Text(words if running.worker is not None else f"{words}, elsewhere")
 
     def _ended(self) -> Table:

@@ -104,7 +104,8 @@ class LiveState:
             if trial.intermediate:
                 step = max(trial.intermediate)
                 self._validated[trial.number] = (step, trial.intermediate[step])
-            if trial.best_bleu is not None and trial.state != "failed":
+            is_found = trial.state != "failed" and trial.confirms is None
+            if trial.best_bleu is not None and is_found:
                 self._note_best(trial.best_bleu, trial.number)
 
     def note(self, worker: int | None, event: Event) -> None:
@@ -143,7 +144,9 @@ class LiveState:
 
     def _validate(self, event: TrialValidated) -> None:
         self._validated[event.trial] = (event.step, event.bleu)
-        self._note_best(event.bleu, event.trial)
+        started = self._starts.get(event.trial)
+        if started is None or started.confirms is None:
+            self._note_best(event.bleu, event.trial)
         running = self.running.get(event.trial)
         if running is not None:
             running.note_step(event.step, self.now)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl_tf.config.study import StudyConfig
+from automl_tf.search.confirming.words import confirmation_words
 from automl_tf.search.events import Event, Notice, TrialEnded, TrialStarted, TrialValidated
 from automl_tf.search.leaderboard import Leaderboard, TrialRow
 
@@ -16,8 +17,10 @@ def header(config: StudyConfig, workers: int, board: Leaderboard, corpus: str) -
     """What is about to run, in two lines."""
     resumed = f", {board.spent} done before" if board.spent else ""
     noun = "worker" if workers == 1 else "workers"
+    asked = config.confirm
+    again = "" if asked is None else f", then the best {asked.top} with {asked.seeds} fresh seeds"
     return (
-        f"study {config.name}: {config.budget.trials} trials{resumed}, {workers} {noun}, "
+        f"study {config.name}: {config.budget.trials} trials{resumed}{again}, {workers} {noun}, "
         f"sampler {config.sampler.kind}, pruner {config.pruner.kind}\n{corpus}"
     )
 
@@ -27,6 +30,8 @@ def plain_line(event: Event) -> str | None:
     match event:
         case TrialStarted():
             verb = "goes on" if event.resumed else "starts"
+            if event.confirms is not None:
+                verb = f"{verb}, confirms trial {event.confirms}"
             settings = " ".join(f"{name}={_value(value)}" for name, value in event.params.items())
             return f"trial {event.trial} {verb}: {event.num_parameters:,} parameters, {settings}"
         case TrialValidated():
@@ -71,6 +76,8 @@ def summary(board: Leaderboard, given: Given, *, interrupted: bool) -> list[str]
         return [*lines, "No trial is complete yet."]
     for trial in best:
         lines += best_lines(trial, [name for name, _ in board.objectives])
+    if board.confirmation is not None:
+        lines += confirmation_words(board.confirmation)
     return [
         *lines,
         "next:",

@@ -9,6 +9,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from automl_tf.search.confirming.verdict import Confirmation
+from automl_tf.search.confirming.words import COLUMNS, confirmation_rows, confirmation_words
 from automl_tf.search.leaderboard import LEAST_FOR_IMPORTANCE, Leaderboard, TrialRow
 
 STYLES = {
@@ -34,7 +36,7 @@ def print_studies(boards: Sequence[Leaderboard]) -> None:
     for name in ("study", "complete", "pruned", "failed", "running", "waiting", "best BLEU"):
         table.add_column(name, justify="left" if name == "study" else "right")
     for board in boards:
-        bleus = [trial.best_bleu for trial in board.trials if trial.best_bleu is not None]
+        bleus = [trial.best_bleu for trial in board.searched if trial.best_bleu is not None]
         best = f"{max(bleus):.2f}" if bleus else ""
         table.add_row(board.study, *(str(count) for count in board.counts.values()), best)
     _console().print(table)
@@ -55,6 +57,9 @@ def print_leaderboard(board: Leaderboard) -> None:
     # Squeezed columns cut numbers off.
     console.print(table if is_wide else _trials_table(board, [], gap))
     console.print(_remarks(board, [] if is_wide else settings))
+    if board.confirmation is not None:
+        console.print(_confirmation_table(board.confirmation))
+        console.print("\n".join(confirmation_words(board.confirmation)))
     if len(board.objectives) > 1 and board.best:
         front = ", ".join(str(number) for number in board.best)
         console.print(f"Pareto front: trials {front}")
@@ -64,6 +69,16 @@ def print_leaderboard(board: Leaderboard) -> None:
     elif board.counts["complete"] < LEAST_FOR_IMPORTANCE:
         console.print(f"importances are shown from {LEAST_FOR_IMPORTANCE} complete trials on")
     console.print(f"MLflow: {board.mlflow['tracking_uri']}, experiment {board.study}")
+
+
+def _confirmation_table(confirmation: Confirmation) -> Table:
+    """What fresh seeds say of the best configurations."""
+    table = Table(box=None, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in confirmation_rows(confirmation):
+        table.add_row(*row)
+    return table
 
 
 def _trials_table(board: Leaderboard, settings: Sequence[str], gap: str) -> Table:

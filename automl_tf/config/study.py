@@ -208,6 +208,19 @@ class Budget(Settings):
     """Hours of wall time of one call of ``search``; the trials that then run are paused."""
 
 
+class Confirm(Settings):
+    """The last round of a study: its best configurations are trained again with fresh seeds.
+
+    The best of many trials is flattered by having been chosen; what fresh seeds say of it is not.
+    These trainings are not pruned, and neither the budget of trials nor the sampler counts them.
+    """
+
+    top: Annotated[int, Field(ge=1)] = 3
+    """Configurations that are trained again, the best by BLEU."""
+    seeds: Annotated[int, Field(ge=2)] = 3
+    """Trainings of each, each with a seed of its own."""
+
+
 class StudyConfig(Settings):
     """A study file."""
 
@@ -237,6 +250,8 @@ class StudyConfig(Settings):
     """Which trials are stopped early; with several objectives `auto` alone can tell."""
     budget: Budget = Budget()
     """When the study is over."""
+    confirm: Confirm | None = None
+    """How the winner is confirmed once the trials of the budget have ended; not at all if none."""
     seed: Seed = 1
     """Seed of the sampler; the seed of a trial comes from it and from the trial's number."""
 
@@ -251,6 +266,16 @@ class StudyConfig(Settings):
                 "Put bleu first."
             )
         return objectives
+
+    @model_validator(mode="after")
+    def _confirmation_fits(self) -> "StudyConfig":
+        if self.confirm is not None and len(self.objectives) > 1:
+            raise MisfitError(
+                f"confirm finds one winner by BLEU, but there are {len(self.objectives)} "
+                "objectives. Leave confirm out, or search for bleu alone.",
+                "confirm",
+            )
+        return self
 
     @model_validator(mode="after")
     def _strategy_fits(self) -> "StudyConfig":

@@ -95,8 +95,8 @@ def paired_bootstrap(
     """
     size = len(ours)
     assert size == len(theirs), "a pair is a sentence that both have translated"
-    drawn_RN = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples)
-    differences_R = _resampled(drawn_RN, ours) - _resampled(drawn_RN, theirs)
+    drawn_RN = resamplings(size, resamples, seed)
+    differences_R = resampled_bleu(drawn_RN, ours) - resampled_bleu(drawn_RN, theirs)
     low, high = np.percentile(differences_R, [2.5, 97.5])
     return Difference(
         bleu=ours.bleu - theirs.bleu,
@@ -105,6 +105,30 @@ def paired_bootstrap(
         spread=float(differences_R.std()),
         wins=float((differences_R > 0).mean()),
     )
+
+
+def resamplings(size: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """How often each sentence is in each of some samples with replacement, of shape (R, N).
+
+    Args:
+        size: Number of sentences, in the set and in each sample.
+        resamples: Number of samples.
+        seed: Of the draws.
+    """
+    return np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples)
+
+
+def resampled_bleu(
+    drawn_RN: NDArray[np.int64], statistics: SentenceStatistics
+) -> NDArray[np.float64]:
+    """BLEU of translations on each resample, of shape (R,).
+
+    Args:
+        drawn_RN: How often each sentence is in each resample.
+        statistics: Of the translations.
+    """
+    totals_NO = _totals(statistics.counts_NC)
+    return corpus_bleu(drawn_RN @ statistics.counts_NC, drawn_RN @ totals_NO)
 
 
 def corpus_bleu(sums: NDArray[np.int64], totals: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -134,7 +158,3 @@ def _totals(counts_NC: NDArray[np.int64]) -> NDArray[np.int64]:
     """N-grams of each hypothesis by order: a sentence of L tokens has L - n + 1."""
     totals_NO: NDArray[np.int64] = np.maximum(counts_NC[:, :1] - np.arange(ORDERS), 0)
     return totals_NO
-
-
-def _resampled(drawn_RN: NDArray[np.int64], of: SentenceStatistics) -> NDArray[np.float64]:
-    return corpus_bleu(drawn_RN @ of.counts_NC, drawn_RN @ _totals(of.counts_NC))

@@ -21,6 +21,7 @@ from automl_tf.search.record import (
     SEED,
     SENTENCES,
     VALIDATIONS,
+    confirms,
 )
 from automl_tf.search.story import TrialStory
 from automl_tf.search.strategy import pruning_reason
@@ -121,6 +122,7 @@ class Attempt:
                 num_parameters=self._size,
                 max_steps=self._config.training.max_steps,
                 resumed=resumed,
+                confirms=confirms(self._trial),
             )
         )
 
@@ -143,6 +145,9 @@ class Attempt:
         samples = self._story.validated(validation)
         if validation.is_best:
             trial.set_user_attr(SAMPLES, samples)
+        # Others are not compared with a trial that confirms one, which always runs to its end.
+        if confirms(trial) is not None:
+            return Decision.CONTINUE
         if len(self._bench.config.objectives) > 1:
             return self._judged_by_front(step)
         trial.report(scores.bleu, step)

@@ -16,6 +16,7 @@ class TrialStarted:
         num_parameters: Size of its model.
         max_steps: Optimizer steps until it ends.
         resumed: Whether it goes on from a checkpoint.
+        confirms: The trial that it repeats with another seed, if it does.
     """
 
     trial: int
@@ -23,6 +24,7 @@ class TrialStarted:
     num_parameters: int
     max_steps: int
     resumed: bool
+    confirms: int | None = None
 
 
 @dataclass(frozen=True)

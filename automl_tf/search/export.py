@@ -8,6 +8,8 @@ from optuna.trial import FrozenTrial
 from automl_tf.config.settings import flatten
 from automl_tf.config.writing import to_yaml
 from automl_tf.search.bench import STATE_NAMES
+from automl_tf.search.confirming.verdict import Confirmed, confirmation
+from automl_tf.search.confirming.words import confirmed_words
 from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.pick import pick
 from automl_tf.search.record import (
@@ -64,18 +66,42 @@ def _notes(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
 def _header(study: optuna.Study, trial: FrozenTrial) -> str:
     best = max((scores["bleu"] for scores in validations(trial).values()), default=None)
     scored = "not validated" if best is None else f"best validation BLEU {best:.2f}"
+    confirmed = _confirmed(study, trial)
+    seeds = "" if confirmed is None else f"{confirmed_words(confirmed)}\n"
     return (
         f"Trial {trial.number} of the study {study.study_name}: {scored}, "
-        f"{STATE_NAMES[trial.state]}.\n"
+        f"{STATE_NAMES[trial.state]}.\n{seeds}"
         "Settings without a comment have their default.\n"
         f"Train with it: automl-tf train FILE"
     )
+
+
+def _confirmed(study: optuna.Study, trial: FrozenTrial) -> Confirmed | None:
+    """What fresh seeds say of the trial's configuration, if anything."""
+    trials = study.get_trials(deepcopy=False)
+    found = confirmation(trials, read_definition(study).config.confirm)
+    configurations = [] if found is None else found.configurations
+    return next(
+        (one for one in configurations if one.number == trial.number and one.mean is not None),
+        None,
+    )
+
+
+def _confirmed_values(confirmed: Confirmed) -> dict[str, Any]:
+    mean = confirmed.mean
+    interval = None if mean is None else mean.interval
+    return {
+        "bleu": None if mean is None else round(mean.bleu, 4),
+        "interval": None if interval is None else [round(end, 4) for end in interval],
+        "trials": list(confirmed.trials),
+    }
 
 
 def _provenance(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
     definition = read_definition(study)
     board = leaderboard(study)
     told = validations(trial)
+    confirmed = _confirmed(study, trial)
     provenance = {
         "study": study.study_name,
         "trial": trial.number,
@@ -86,6 +112,7 @@ def _provenance(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
             step: {name: round(score, 4) for name, score in scores.items()}
             for step, scores in told.items()
         },
+        "confirmed": None if confirmed is None else _confirmed_values(confirmed),
         "num_parameters": trial.user_attrs.get(NUM_PARAMETERS),
         "study_seed": definition.config.seed,
         "corpus_fingerprint": definition.fingerprint,

@@ -8,6 +8,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.search.bench import STATE_NAMES
+from automl_tf.search.confirming.round import SearchedStudy
+from automl_tf.search.confirming.verdict import Confirmation, confirmation
 from automl_tf.search.opening import lost_trials
 from automl_tf.search.record import (
     BEST_STEP,
@@ -19,7 +21,10 @@ from automl_tf.search.record import (
     TRACKING,
     WORKER,
     Definition,
+    confirming_words,
+    confirms,
     read_definition,
+    searched,
     validations,
 )
 
@@ -49,6 +54,7 @@ class TrialRow:
         was_trained: Whether it was within the constraints.
         max_steps: Optimizer steps of the whole of it, once its settings are drawn.
         worker: Host, process and start of the worker that has it or had it last.
+        confirms: The trial that it repeats with another seed, if it does.
     """
 
     number: int
@@ -64,6 +70,7 @@ class TrialRow:
     was_trained: bool
     max_steps: int | None = None
     worker: str | None = None
+    confirms: int | None = None
 
     @property
     def last_step(self) -> int | None:
@@ -84,10 +91,13 @@ class Leaderboard:
         study: Name of the study.
         objectives: Name and direction of each objective.
         trials: All trials in the order of their numbers.
-        best: Numbers of the best trial, or of the Pareto front where objectives are several.
+        best: Numbers of the best trial, or of the Pareto front where objectives are several. Once
+            the best configurations are confirmed, it is the trial of the one that fresh seeds find
+            the best.
         importances: Share of the objective's variance that each setting explains, most first;
             empty while the trials are too few.
         mlflow: Tracking URI, experiment and run of the study.
+        confirmation: What fresh seeds say of the best, if that was asked for and has begun.
     """
 
     study: str
@@ -96,6 +106,7 @@ class Leaderboard:
     best: list[int]
     importances: dict[str, float]
     mlflow: dict[str, str | None]
+    confirmation: Confirmation | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -107,13 +118,22 @@ class Leaderboard:
     def spent(self) -> int:
         """Trials that have ended and count against the budget."""
         open_ones = ("running", "waiting")
-        return sum(trial.state not in open_ones and trial.was_trained for trial in self.trials)
+        return sum(trial.state not in open_ones and trial.was_trained for trial in self.searched)
+
+    @property
+    def searched(self) -> list[TrialRow]:
+        """The trials of the search itself, without those that confirm others."""
+        return [trial for trial in self.trials if trial.confirms is None]
 
     def ranked(self) -> list[TrialRow]:
-        """The trials, best validation BLEU first, those without one last."""
+        """The trials, best validation BLEU first, those that confirm others last."""
         return sorted(
             self.trials,
-            key=lambda trial: (trial.state != "complete", -(trial.best_bleu or -1.0)),
+            key=lambda trial: (
+                trial.confirms is not None,
+                trial.state != "complete",
+                -(trial.best_bleu or -1.0),
+            ),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -127,6 +147,7 @@ class Leaderboard:
             "trials": [_row_json(trial) for trial in self.trials],
             "best": self.best,
             "importances": self.importances,
+            "confirmation": None if self.confirmation is None else self.confirmation.to_json(),
             "mlflow": self.mlflow,
         }
 
@@ -137,17 +158,19 @@ def leaderboard(study: optuna.Study) -> Leaderboard:
     trials = study.get_trials(deepcopy=False)
     directions = [direction.name.lower() for direction in study.directions]
     tracking = study.user_attrs.get(TRACKING, {})
+    confirmed = confirmation(trials, definition.config.confirm)
     return Leaderboard(
         study=study.study_name,
         objectives=list(zip(definition.config.objectives, directions, strict=True)),
         trials=_rows(study, definition, trials, tracking.get("trials", {})),
-        best=_best(study, trials),
+        best=_best(study, trials, confirmed),
         importances=_importances(study, trials),
         mlflow={
             "tracking_uri": tracking.get("tracking_uri"),
             "experiment": study.study_name,
             "run_id": tracking.get("run_id"),
         },
+        confirmation=confirmed,
     )
 
 
@@ -175,8 +198,7 @@ def _row(trial: FrozenTrial, run_ids: dict[str, str], max_steps: int | None) -> 
         params={**trial.system_attrs.get("fixed_params", {}), **trial.params},
         values=list(trial.values) if trial.state == TrialState.COMPLETE else None,
         intermediate={step: scores["bleu"] for step, scores in validations(trial).items()},
-        # One that was paused and goes on has the reason of its pause still.
-        reason=None if trial.state == TrialState.RUNNING else attributes.get(REASON),
+        reason=_reason(trial),
         num_parameters=attributes.get(NUM_PARAMETERS),
         seconds=attributes.get(SECONDS, 0.0),
         mlflow_run_id=attributes.get(RUN_ID) or run_ids.get(str(trial.number)),
@@ -184,7 +206,15 @@ def _row(trial: FrozenTrial, run_ids: dict[str, str], max_steps: int | None) -> 
         was_trained=not attributes.get(INFEASIBLE, False),
         max_steps=max_steps,
         worker=attributes.get(WORKER),
+        confirms=confirms(trial),
     )
+
+
+def _reason(trial: FrozenTrial) -> str | None:
+    """Why a trial ended or waits, and what it is for."""
+    # One that was paused and goes on has the reason of its pause still.
+    noted = None if trial.state == TrialState.RUNNING else trial.user_attrs.get(REASON)
+    return noted or confirming_words(trial)
 
 
 def _row_json(trial: TrialRow) -> dict[str, Any]:
@@ -201,23 +231,30 @@ def _row_json(trial: TrialRow) -> dict[str, Any]:
         "best_step": trial.best_step,
         "max_steps": trial.max_steps,
         "worker": trial.worker,
+        "confirms": trial.confirms,
     }
 
 
-def _best(study: optuna.Study, trials: list[FrozenTrial]) -> list[int]:
+def _best(
+    study: optuna.Study, trials: list[FrozenTrial], confirmed: Confirmation | None
+) -> list[int]:
+    if confirmed is not None and confirmed.winner is not None:
+        return [confirmed.winner.number]
     if not any(trial.state == TrialState.COMPLETE for trial in trials):
         return []
-    return sorted(trial.number for trial in study.best_trials)
+    return sorted(trial.number for trial in SearchedStudy(study).best_trials)
 
 
 def _importances(study: optuna.Study, trials: list[FrozenTrial]) -> dict[str, float]:
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    complete = [trial for trial in searched(trials) if trial.state == TrialState.COMPLETE]
     if len(complete) < LEAST_FOR_IMPORTANCE:
         return {}
     try:
         return dict(
             optuna.importance.get_param_importances(
-                study, target=lambda trial: trial.values[0], evaluator=_evaluator()
+                SearchedStudy(study),
+                target=lambda trial: trial.values[0],
+                evaluator=_evaluator(),
             )
         )
     except (ValueError, RuntimeError):  # all values equal, or a setting that never varied

@@ -9,7 +9,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import DIRECTIONS
 from automl_tf.errors import Place, UserError
-from automl_tf.search.record import read_definition
+from automl_tf.search.confirming.round import SearchedStudy
+from automl_tf.search.confirming.verdict import confirmation
+from automl_tf.search.record import read_definition, searched
 
 _BEST = re.compile(r"best(?::(?P<name>\w+))?")
 _WHERE = re.compile(
@@ -54,15 +56,16 @@ def pick(study: optuna.Study, rule: str = "best", number: int | None = None) -> 
 
     Args:
         study: The study.
-        rule: ``best`` (by the first objective), ``best:NAME``, ``knee`` (the point of the front
-            farthest from the line between its ends) or ``NAME where OTHER<LIMIT``.
+        rule: ``best`` (by the first objective, or what fresh seeds have confirmed), ``best:NAME``,
+            ``knee`` (the point of the front farthest from the line between its ends) or
+            ``NAME where OTHER<LIMIT``.
         number: A trial's number, instead of the rule.
 
     Raises:
         UserError: If no trial fits, or the rule cannot be read.
     """
     trials = study.get_trials(deepcopy=False)
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    complete = [trial for trial in searched(trials) if trial.state == TrialState.COMPLETE]
     if number is not None:
         return _by_number(trials, number)
     if not complete:
@@ -70,9 +73,13 @@ def pick(study: optuna.Study, rule: str = "best", number: int | None = None) -> 
             f"No trial of the study {study.study_name} is complete.",
             "Go on with `automl-tf search`.",
         )
-    candidates = _Candidates(read_definition(study).config.objectives, complete)
+    config = read_definition(study).config
+    candidates = _Candidates(config.objectives, complete)
     if best := _BEST.fullmatch(rule.strip()):
         name = candidates.check(best["name"] or candidates.names[0])
+        confirmed = confirmation(trials, config.confirm)
+        if confirmed is not None and confirmed.winner is not None:
+            return trials[confirmed.winner.number]
         return max(complete, key=lambda trial: candidates.gain(trial, name))
     if where := _WHERE.fullmatch(rule.strip()):
         return _within(candidates, where)
@@ -129,7 +136,7 @@ def _number(text: str) -> float:
 
 def _knee(study: optuna.Study, candidates: _Candidates) -> FrozenTrial:
     """The trial of the front farthest above the plane through the best of each objective."""
-    front = study.best_trials
+    front = SearchedStudy(study).best_trials
     scaled = {}
     for name in candidates.names:
         gains = [candidates.gain(trial, name) for trial in front]

@@ -4,7 +4,7 @@ One owner for the names of attributes, so that writers and readers agree.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ HOPELESS = "hopeless"
 SENTENCES = "sentences"
 BEST_SENTENCES = "best_sentences"
 OUTLOOK = "outlook"
+CONFIRMS = "confirms"
 
 REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
 """Parts of a definition that cannot change while a study lives: trials would not compare."""
@@ -176,6 +177,23 @@ def outlook_at_stop(trial: FrozenTrial) -> StoppedFor | None:
 def settings_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Any]:
     """What a trial is trained with, by dotted path: its parameters, or smaller batches."""
     return {**trial.params, **trial.user_attrs.get(SMALLER_BATCHES, {})}
+
+
+def confirms(trial: optuna.Trial | FrozenTrial) -> int | None:
+    """The number of the trial that this one repeats with another seed, or None."""
+    number: int | None = trial.user_attrs.get(CONFIRMS)
+    return number
+
+
+def confirming_words(trial: optuna.Trial | FrozenTrial) -> str | None:
+    """What a trial that repeats another one is for, or None."""
+    number = confirms(trial)
+    return None if number is None else f"confirms trial {number} with another seed"
+
+
+def searched(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that belong to the search itself, without those that confirm others."""
+    return [trial for trial in trials if confirms(trial) is None]
 
 
 def hopeless(trials: Sequence[FrozenTrial]) -> dict[int, dict[str, Any]]:

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.config.writing import to_yaml
 from automl_tf.data.prepare import PreparedData
-from automl_tf.search.record import SMALLER_BATCHES, best_bleu
+from automl_tf.search.record import CONFIRMS, SMALLER_BATCHES, best_bleu, confirms
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.study import StudyRun
 from automl_tf.training.attention_picture import ATTENTION, attention_picture
@@ -37,14 +37,19 @@ class TrialStory:
         self, trial: optuna.Trial | FrozenTrial, config: TrialConfig, tracking: StudyRun
     ) -> None:
         self._number = trial.number
+        self._confirms = confirms(trial)
         self._config = config
         self._best = best_bleu(trial)
         self._samples: Samples | None = None
         self._run = tracking.trial(
             trial.number,
-            run_name(trial.number, config, self._best),
+            run_name(trial.number, config, self._best, self._confirms),
             given_settings(config),
-            {"seed": str(config.seed), "devices": str(config.trainer.devices)},
+            {
+                "seed": str(config.seed),
+                "devices": str(config.trainer.devices),
+                **({} if self._confirms is None else {CONFIRMS: str(self._confirms)}),
+            },
         )
 
     @property
@@ -86,11 +91,21 @@ class TrialStory:
 
     def end(self, state: str, reason: str | None) -> None:
         """The state and why, and a name that says it."""
-        self._run.rename(run_name(self._number, self._config, self._best))
+        self._run.rename(run_name(self._number, self._config, self._best, self._confirms))
         self._run.finish(RUN_STATES[state], reason or "")
 
 
-def run_name(number: int, config: TrialConfig, bleu: float | None) -> str:
-    """A name that a person can tell trials apart by, as in ``trial 7 · d256 h4 3+3 · 31.4``."""
+def run_name(
+    number: int, config: TrialConfig, bleu: float | None, confirmed: int | None = None
+) -> str:
+    """A name that a person can tell trials apart by, as in ``trial 7 · d256 h4 3+3 · 31.4``.
+
+    Args:
+        number: The trial's number.
+        config: Its configuration.
+        bleu: Its best validation BLEU, if it has any.
+        confirmed: The trial that it repeats with another seed, if it does.
+    """
     score = "" if bleu is None else f" · {bleu:.1f}"
-    return f"trial {number} · {config.model.shape}{score}"
+    purpose = "" if confirmed is None else f" · confirms trial {confirmed}"
+    return f"trial {number}{purpose} · {config.model.shape}{score}"

@@ -18,6 +18,7 @@ from automl_tf.search.record import (
     Definition,
     best_bleu,
     read_definition,
+    searched,
     settings_of,
 )
 from automl_tf.search.story import TrialStory
@@ -78,7 +79,7 @@ class StudyStory:
         self._end_lost(trials)
         counts = Counter(STATE_NAMES[trial.state] for trial in trials)
         ended = [trial for trial in trials if trial.state.is_finished()]
-        best = max((best_bleu(trial) or 0.0 for trial in ended), default=0.0)
+        best = max((best_bleu(trial) or 0.0 for trial in searched(ended)), default=0.0)
         states = {f"trials_{state}": float(counts[state]) for state in STATE_NAMES.values()}
         self.run.progress(len(ended), {"best_bleu": best, **states, **self._volume(trials)})
         self._files.refresh()

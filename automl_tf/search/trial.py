@@ -18,6 +18,8 @@ from automl_tf.search.record import (
     SENTENCES,
     SMALLER_BATCHES,
     best_bleu,
+    confirming_words,
+    confirms,
     hopeless,
     settings_of,
 )
@@ -47,8 +49,9 @@ def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
         trial.set_user_attr(HOPELESS, True)  # noqa: FBT003 - the attribute's value
     if ending.state != TrialState.WAITING and not _is_among_best(trial, ending, bench):
         trial.set_user_attr(SENTENCES, {})
-    trial.set_user_attr(REASON, ending.reason)
-    story.end(STATE_NAMES[ending.state], ending.reason)
+    reason = ending.reason or confirming_words(trial)
+    trial.set_user_attr(REASON, reason)
+    story.end(STATE_NAMES[ending.state], reason)
     trial.set_user_attr(RUN_ID, story.run_id)
     return ending
 
@@ -66,7 +69,7 @@ def _failed_before(trial: optuna.Trial, bench: Bench) -> Ending | None:
 
 def _is_among_best(trial: optuna.Trial, ending: Ending, bench: Bench) -> bool:
     """Whether later trials will be compared with this one, sentence by sentence."""
-    if ending.state != TrialState.COMPLETE:
+    if ending.state != TrialState.COMPLETE or confirms(trial) is not None:
         return False
     complete = bench.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     mine = best_bleu(bench.study.trials[trial.number]) or 0.0

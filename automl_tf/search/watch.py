@@ -25,7 +25,9 @@ from automl_tf.search.record import (
     SECONDS,
     WORKER,
     best_bleu,
+    confirms,
     read_definition,
+    searched,
     validations,
 )
 
@@ -113,6 +115,7 @@ class Watch:
                 num_parameters=trial.user_attrs[NUM_PARAMETERS],
                 max_steps=config.training.max_steps,
                 resumed=bool(reached),
+                confirms=confirms(trial),
             )
         step = max(reached, default=0)
         if step > told.step:
@@ -154,13 +157,14 @@ def standing(trials: list[FrozenTrial], lost: set[int]) -> StudyStanding:
     for trial in trials:
         counts[STATE_NAMES[trial.state]] += 1
         bleu = best_bleu(trial)
-        if bleu is not None and trial.state != TrialState.FAIL:
+        if bleu is not None and trial.state != TrialState.FAIL and confirms(trial) is None:
             # Of equals the earlier one.
             best = max(best or (-1.0, 0), (bleu, -trial.number))
     return StudyStanding(
         counts=counts,
         spent=sum(
-            trial.state.is_finished() and not trial.user_attrs.get(INFEASIBLE) for trial in trials
+            trial.state.is_finished() and not trial.user_attrs.get(INFEASIBLE)
+            for trial in searched(trials)
         ),
         running=[trial.number for trial in trials if trial.state == TrialState.RUNNING],
         lost=sorted(lost),

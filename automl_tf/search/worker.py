@@ -3,27 +3,38 @@
 import contextlib
 import dataclasses
 import threading
+import time
 from collections.abc import Iterator
 
 import optuna
 import sqlalchemy
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.errors import disk_is_full, full_disk
 from automl_tf.search.bench import Bench, Ending
+from automl_tf.search.confirming.round import (
+    SearchedStudy,
+    first_waiting,
+    num_running,
+    queue_round,
+    take,
+)
 from automl_tf.search.costs import feasible
 from automl_tf.search.events import Notice, WorkerJoined
 from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
 from automl_tf.search.patience import is_away
-from automl_tf.search.record import INFEASIBLE, WORKER, hopeless
+from automl_tf.search.record import INFEASIBLE, WORKER, hopeless, searched
 from automl_tf.search.storage import HEARTBEAT_SECONDS, claiming
 from automl_tf.search.strategy import build_sampler, distribution, grid
 from automl_tf.search.trial import run_trial
 from automl_tf.search.watch import end_of, loss
 
 MOST_INFEASIBLE_IN_A_ROW = 200
+WAIT_SECONDS = 1.0
+"""Between two looks at whether the last trials of others have ended, which decide who is best."""
 
 
 def work(bench: Bench) -> None:
@@ -42,7 +53,10 @@ def work(bench: Bench) -> None:
             bench = _anew(bench)
             continue
         if trial is None:
-            return
+            if not _may_yet_confirm(bench):
+                return
+            time.sleep(WAIT_SECONDS)
+            continue
         with _heartbeat(bench.storage, trial):
             try:
                 ending = run_trial(trial, bench)
@@ -65,29 +79,65 @@ def _anew(bench: Bench) -> Bench:
 
 
 def claim(bench: Bench) -> optuna.Trial | None:
-    """The next trial with its parameters: one that waits, or a new one within the budget."""
-    study, config = bench.study, bench.config
-    with claiming(bench.storage, config.name):
+    """The next trial with its parameters: one that waits, or a new one within the budget.
+
+    When the search is over, one that confirms its best configurations, if the study asks for that.
+    """
+    study = bench.study
+    with claiming(bench.storage, bench.config.name):
         returned = return_lost_trials(bench.storage, study)
         trials = study.get_trials(deepcopy=False)
         for number in returned:
             bench.tell(loss(trials[number]))
-        if not _may_claim(bench, trials):
-            return None
-        study.sampler = build_sampler(
-            config.sampler,
-            bench.definition.space,
-            config.seed,
-            _next_number(trials),
-            list(hopeless(trials).values()),
-            feasible(bench.definition.study),
-        )
-        trial = study.ask(
-            {name: distribution(domain) for name, domain in bench.definition.space.domains.items()}
-        )
+        waiting = first_waiting(trials)
+        if waiting is None and not _may_claim(bench, searched(trials)):
+            waiting = _first_of_round(bench, trials)
+            if waiting is None:
+                return None
+        space = {
+            name: distribution(domain) for name, domain in bench.definition.space.domains.items()
+        }
+        trial = _ask(bench, trials, space) if waiting is None else take(study, waiting, space)
         trial.set_user_attr(WORKER, this_worker())
         bench.storage.record_heartbeat(trial._trial_id)  # noqa: SLF001
     return trial
+
+
+def _ask(
+    bench: Bench, trials: list[FrozenTrial], space: dict[str, BaseDistribution]
+) -> optuna.Trial:
+    """A trial of the search: one that waits, or what the sampler proposes."""
+    study, config = bench.study, bench.config
+    study.sampler = build_sampler(
+        config.sampler,
+        bench.definition.space,
+        config.seed,
+        _next_number(trials),
+        list(hopeless(trials).values()),
+        feasible(bench.definition.study),
+    )
+    return SearchedStudy(study).ask(space)
+
+
+def _first_of_round(bench: Bench, trials: list[FrozenTrial]) -> FrozenTrial | None:
+    """The first trial that confirms the best, after what is lacking was queued."""
+    asked = bench.config.confirm
+    if asked is None:
+        return None
+    queued = queue_round(bench.study, trials, asked)
+    if not queued:
+        return None
+    which = ", ".join(f"{one.trial.number} (BLEU {one.bleu:.2f})" for one in queued)
+    bench.tell(
+        Notice(f"to be confirmed with {asked.seeds} fresh seeds each, the best trials: {which}")
+    )
+    return first_waiting(bench.study.get_trials(deepcopy=False))
+
+
+def _may_yet_confirm(bench: Bench) -> bool:
+    """Whether trials of other workers still decide which configurations are to be confirmed."""
+    trials = bench.study.get_trials(deepcopy=False)
+    return bench.config.confirm is not None and num_running(trials) > 0
 
 
 def _next_number(trials: list[FrozenTrial]) -> int:

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import default_settings
 from automl_tf.errors import Place, UserError
-from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS, outlook_at_stop
+from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS, outlook_at_stop, searched
 
 BLEU, LATENCY = "bleu", "latency"
 FEWEST_TRIALS = 4
@@ -58,12 +58,14 @@ def scored(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Scored:
     """What the ended trials of a study say of their configurations.
 
     A pruned trial counts with the score that complete trials reached from where it stood. One that
-    broke a constraint was never trained and counts as the worst. A failed one says nothing.
+    broke a constraint was never trained and counts as the worst. A failed one says nothing. Those
+    that confirm others are left out: each configuration counts as the search has found it.
 
     Args:
         study: The study.
         trials: Its trials.
     """
+    trials = searched(trials)
     sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     pruned = [

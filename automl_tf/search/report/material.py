@@ -53,17 +53,20 @@ class Material:
 
     @cached_property
     def complete(self) -> list[TrialRow]:
-        """The trials that ran to their end."""
-        return [trial for trial in self.board.trials if trial.state == "complete"]
+        """The trials of the search that ran to their end."""
+        return [trial for trial in self.board.searched if trial.state == "complete"]
 
     @cached_property
     def scored(self) -> list[TrialRow]:
-        """The trials that were validated at least once."""
-        return [trial for trial in self.board.trials if trial.intermediate]
+        """The trials of the search that were validated at least once."""
+        return [trial for trial in self.board.searched if trial.intermediate]
 
     @cached_property
     def winner(self) -> TrialRow | None:
-        """The complete trial with the highest BLEU."""
+        """The complete trial with the highest BLEU, or the one that fresh seeds have confirmed."""
+        confirmation = self.board.confirmation
+        if confirmation is not None and confirmation.winner is not None:
+            return self.board.trials[confirmation.winner.number]
         return max(self.complete, key=lambda trial: trial.values or [], default=None)
 
     @cached_property

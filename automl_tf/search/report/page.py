@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from automl_tf.search.confirming.words import COLUMNS as CONFIRMED
+from automl_tf.search.confirming.words import confirmation_rows
 from automl_tf.search.report.curves import history, learning_curves
 from automl_tf.search.report.effort import timeline
 from automl_tf.search.report.fronts import pareto
@@ -63,7 +65,7 @@ def render(material: Material, home: Path) -> str:
     )
     panels = [panel for make in _PLOTS if (panel := make(material)) is not None]
     figures = [figure for panel in panels for figure in panel.figures]
-    corpus = material.definition.config.corpus
+    corpus, confirmation = material.definition.config.corpus, material.board.confirmation
     return environment.get_template("page.html.jinja").render(
         name=material.board.study,
         written=datetime.now(tz=UTC).astimezone().strftime("%d %B %Y, %H:%M"),
@@ -73,6 +75,8 @@ def render(material: Material, home: Path) -> str:
         verdict=verdict(material),
         circumstances=circumstances(material),
         settings=searched_settings(material),
+        confirmed=[] if confirmation is None else confirmation_rows(confirmation),
+        confirmed_columns=CONFIRMED,
         has_base=material.base is not None,
         has_best=material.winner is not None,
         panels=panels,

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
+from automl_tf.config.study import Confirm
+from automl_tf.search.confirming.words import confirmation_words
+from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.report.effort import cost
 from automl_tf.search.report.gain import against_base, against_next, interval, over_base
 from automl_tf.search.report.material import Material
@@ -48,9 +51,7 @@ def tiles(material: Material) -> list[tuple[str, str]]:
     words = f"trials: {', '.join([ended, *open_ones])}"
     found = [(str(len(material.board.trials)), words)]
     if winner is not None and winner.values:
-        found.insert(
-            0, (f"{winner.values[0]:.2f}", f"best validation BLEU, trial\u00a0{winner.number}")
-        )
+        found.insert(0, _best_tile(material, winner, winner.values[0]))
     gain = over_base(material)
     if gain is not None:
         words = f"BLEU over the base configuration{interval(gain)}"
@@ -60,6 +61,16 @@ def tiles(material: Material) -> list[tuple[str, str]]:
     if spent.saved:
         found.append((f"≈ {duration(spent.saved)}", "saved by pruning"))
     return found
+
+
+def _best_tile(material: Material, winner: TrialRow, bleu: float) -> tuple[str, str]:
+    """The BLEU of the winner: that of its fresh seeds where there are some."""
+    confirmation = material.board.confirmation
+    confirmed = None if confirmation is None else confirmation.winner
+    if confirmed is None or confirmed.mean is None:
+        return f"{bleu:.2f}", f"best validation BLEU, trial\u00a0{winner.number}"
+    words = f"validation BLEU of trial\u00a0{winner.number}, mean of {len(confirmed.bleus)} seeds"
+    return f"{confirmed.mean.bleu:.2f}", words
 
 
 def verdict(material: Material) -> list[str]:
@@ -88,12 +99,17 @@ def verdict(material: Material) -> list[str]:
     among = f"{place} of {len(material.complete)} complete trials"
     if len(material.complete) == 1:
         among = "is the only complete trial"
+    confirmation = material.board.confirmation
+    is_confirmed = confirmation is not None and confirmation.winner is not None
+    if is_confirmed:
+        among = f"is the best with fresh seeds, of {len(material.complete)} complete trials"
     return [
         f"Trial {winner.number} {among}: validation {reached}{step}{size}.",
         *_front(material),
         *against_base(material, winner),
-        *against_next(material, winner),
-        TRUST,
+        # Fresh seeds say more of both.
+        *([] if is_confirmed else [*against_next(material, winner), TRUST]),
+        *([] if confirmation is None else confirmation_words(confirmation)),
         *_still_open(material),
     ]
 
@@ -140,11 +156,18 @@ def circumstances(material: Material) -> list[tuple[str, str]]:
         ("Sampler", strategy(config.sampler)),
         ("Pruner", strategy(config.pruner)),
         ("Budget", f"{count(config.budget.trials, 'trial')}{time}"),
+        ("Confirmation", _confirm_words(config.confirm)),
         ("Seed", str(config.seed)),
         ("Corpus fingerprint", material.definition.fingerprint[:16]),
         ("MLflow", redacted(material.board.mlflow["tracking_uri"] or "")),
     ]
     return [(name, words) for name, words in rows if words]
+
+
+def _confirm_words(asked: Confirm | None) -> str:
+    if asked is None:
+        return ""
+    return f"{count(asked.top, 'configuration')}, the best, with {asked.seeds} fresh seeds each"
 
 
 def corpus_words(corpus: Corpus) -> str:

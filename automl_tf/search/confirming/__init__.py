@@ -1,0 +1,1 @@
+"""The last round of a study: its best configurations again, with fresh seeds."""

@@ -1,0 +1,222 @@
+"""The round of confirmation by claims: what is queued, for whom, and who does not see it."""
+
+import multiprocessing
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from automl_tf.search.auto.history import scored
+from automl_tf.search.confirming.round import SearchedStudy, candidates
+from automl_tf.search.events import Event, Notice
+from automl_tf.search.leaderboard import leaderboard
+from automl_tf.search.opening import lost_trials, pause_trial
+from automl_tf.search.record import (
+    CONFIRMS,
+    SMALLER_BATCHES,
+    WORKER,
+    Definition,
+    confirms,
+    searched,
+)
+from automl_tf.search.watch import standing
+from automl_tf.search.worker import claim
+from tests.search.confirming.rounds import end, run_round, search, states, study
+from tests.search.making import PATIENCE_SECONDS, bench, new_home, processes
+
+
+def confirmed(claimed: list[optuna.Trial]) -> list[int | None]:
+    return [confirms(trial) for trial in claimed]
+
+
+def test_the_best_configurations_are_trained_again_in_turn(tmp_path: Path) -> None:
+    told: list[Event] = []
+    made = bench(tmp_path, study(), told.append)
+    search(made)
+    claimed = run_round(made, {1: 0.8, 3: 0.7})
+    assert confirmed(claimed) == [1, 3, 1, 3]
+    trials = made.study.trials
+    for trial in claimed:
+        assert trial.params == trials[confirms(trial)].params
+    configs = [made.trial_config(trial.number, trial.params) for trial in trials]
+    assert len({config.seed for config in configs}) == len(trials) == 8
+    (notice,) = [event.text for event in told if isinstance(event, Notice)]
+    assert "2 fresh seeds" in notice
+    assert claim(made) is None
+
+
+def test_a_study_that_asks_for_none_has_none(tmp_path: Path) -> None:
+    made = bench(tmp_path, study(confirm=None))
+    search(made)
+    assert claim(made) is None
+    assert len(made.study.trials) == 4
+
+
+def test_nothing_is_confirmed_where_nothing_is_complete(tmp_path: Path) -> None:
+    made = bench(tmp_path, study(budget={"trials": 1}))
+    made.study.tell(claim(made), state=TrialState.FAIL)
+    assert claim(made) is None
+
+
+def test_equal_configurations_are_one_and_judged_by_their_mean(tmp_path: Path) -> None:
+    entry = {"model.d_model": 64, "model.norm": "pre", "model.encoder_layers": 1}
+    entry |= {"model.dropout": 0.0, "training.learning_rate": 1e-3}
+    made = bench(tmp_path, study(start_with=[entry], budget={"trials": 3}))
+    first = end(made, claim(made), 0.8)
+    made.study.enqueue_trial(entry)
+    second = end(made, claim(made), 0.3)
+    between = end(made, claim(made), 0.7)
+    ranked = candidates(made.study.trials)
+    assert second < (first + second) / 2 < between
+    assert [(one.trial.number, one.bleu) for one in ranked] == [
+        (2, pytest.approx(between)),
+        (0, pytest.approx((first + second) / 2)),
+    ]
+
+
+def test_a_round_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    made = bench(tmp_path, study())
+    search(made)
+    end(made, claim(made), 0.8)
+    paused = claim(made)
+    pause_trial(made.storage, paused._trial_id)
+    again = bench(tmp_path, study())
+    claimed = run_round(again, {1: 0.8, 3: 0.7})
+    assert claimed[0].number == paused.number
+    assert claimed[0].params == paused.params
+    assert len(again.study.trials) == 8
+    assert set(states(again)) == {TrialState.COMPLETE}
+
+
+def test_a_trial_of_a_dead_worker_goes_back_to_the_queue(tmp_path: Path) -> None:
+    made = bench(tmp_path, study())
+    search(made)
+    lost = claim(made)
+    lost.set_user_attr(WORKER, lost.user_attrs[WORKER].rsplit(":", 1)[0] + ":0")
+    assert [trial.number for trial in lost_trials(made.study)] == [lost.number]
+    claimed = run_round(made, {1: 0.8, 3: 0.7})
+    assert claimed[0].number == lost.number
+    assert len(made.study.trials) == 8
+
+
+def test_what_waits_beyond_the_budget_stays_in_the_queue(tmp_path: Path) -> None:
+    """A lower number, which Optuna would take first."""
+    given = [{"model.d_model": width} for width in (64, 128, 256)]
+    made = bench(tmp_path, study(start_with=given, budget={"trials": 2}))
+    search(made, (0.5, 0.8))
+    claimed = run_round(made, {0: 0.5, 1: 0.8})
+    assert confirmed(claimed) == [1, 0, 1, 0]
+    assert states(made)[2] == TrialState.WAITING
+
+
+def test_a_failed_seed_is_not_tried_again(tmp_path: Path) -> None:
+    made = bench(tmp_path, study())
+    search(made)
+    made.study.tell(claim(made), state=TrialState.FAIL)
+    assert len(run_round(made, {1: 0.8, 3: 0.7})) == 3
+
+
+def test_smaller_batches_belong_to_the_configuration(tmp_path: Path) -> None:
+    made = bench(tmp_path, study(budget={"trials": 1}))
+    trial = claim(made)
+    smaller = {"training.batch_tokens": 512}
+    trial.set_user_attr(SMALLER_BATCHES, smaller)
+    end(made, trial, 0.5)
+    for again in run_round(made, {0: 0.5}):
+        assert again.user_attrs[SMALLER_BATCHES] == smaller
+
+
+def test_a_raised_budget_confirms_the_new_best_and_no_one_twice(tmp_path: Path) -> None:
+    made = bench(tmp_path, study())
+    search(made)
+    run_round(made, {1: 0.8, 3: 0.7})
+    more = bench(tmp_path, study(budget={"trials": 5}))
+    better = claim(more)
+    assert confirms(better) is None
+    end(more, better, 0.9)
+    claimed = run_round(more, {better.number: 0.9, 1: 0.8})
+    assert confirmed(claimed) == [better.number] * 2
+
+
+def test_a_worker_begins_with_what_is_sure_while_others_still_search(tmp_path: Path) -> None:
+    made = bench(tmp_path, study(budget={"trials": 4}))
+    search(made, (0.5, 0.8, 0.4))
+    running = claim(made)
+    claimed = [claim(made), claim(made)]
+    assert confirmed(claimed) == [1, 1]
+    assert claim(made) is None
+    end(made, running, 0.7)
+    assert confirmed([claim(made), claim(made)]) == [3, 3]
+    assert claim(made) is None
+
+
+def test_budget_best_and_standing_leave_the_round_out(tmp_path: Path) -> None:
+    made = bench(tmp_path, study())
+    search(made)
+    before = standing(made.study.trials, set())
+    trial = claim(made)
+    bleu = end(made, trial, 0.95)
+    assert bleu > before.best_bleu
+    after = standing(made.study.trials, set())
+    assert (after.spent, after.best_trial, after.best_bleu) == (
+        before.spent,
+        before.best_trial,
+        before.best_bleu,
+    )
+    board = leaderboard(made.study)
+    assert board.best == [1]
+    assert board.spent == 4
+    assert board.trials[trial.number].reason == "confirms trial 1 with another seed"
+    assert [row.number for row in board.ranked()][:4] == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize("kind", ["tpe", "auto", "gp", "qmc", "nsgaii", "cmaes"])
+def test_samplers_learn_nothing_from_the_round(tmp_path: Path, kind: str) -> None:
+    sampler = {"kind": kind}
+    if kind in ("tpe", "gp", "cmaes"):
+        sampler["startup_trials"] = 1
+    made = bench(tmp_path, study(sampler=sampler))
+    search(made)
+    run_round(made, {trial.number: 0.9 for trial in made.study.trials})
+    told = [trial.number for trial in searched(made.study.trials)]
+    view = SearchedStudy(made.study)
+    assert [trial.number for trial in view.trials] == told
+    assert [trial.number for trial in view.get_trials(states=[TrialState.COMPLETE])] == told
+    assert len(scored(made.study, made.study.trials).scores) == len(told)
+    more = bench(tmp_path, study(sampler=sampler, budget={"trials": 5}))
+    new = claim(more)
+    assert confirms(new) is None
+    assert [trial.number for trial in new.study.get_trials()] == [*told, new.number]
+
+
+def _confirm(home: Path, made: Definition, claimed: Any, barrier: Any) -> None:
+    worker = bench(home, made)
+    barrier.wait(PATIENCE_SECONDS)
+    while (trial := claim(worker)) is not None:
+        claimed.put((trial.number, trial.user_attrs[CONFIRMS]))
+        end(worker, trial, 0.6)
+
+
+@pytest.mark.slow
+def test_workers_that_finish_at_once_queue_nothing_twice(tmp_path: Path) -> None:
+    home = new_home(tmp_path)
+    made = study(confirm={"top": 3, "seeds": 3})
+    search(bench(home, made))
+    context = processes()
+    claimed, barrier = context.SimpleQueue(), context.Barrier(4)
+    crew: list[multiprocessing.process.BaseProcess] = [
+        context.Process(target=_confirm, args=(home, made, claimed, barrier)) for _ in range(4)
+    ]
+    for process in crew:
+        process.start()
+    for process in crew:
+        process.join(PATIENCE_SECONDS)
+        assert process.exitcode == 0
+    found = []
+    while not claimed.empty():
+        found.append(claimed.get())
+    assert sorted(number for number, _ in found) == list(range(4, 13))
+    assert Counter(number for _, number in found) == {0: 3, 1: 3, 3: 3}
