@@ -18,8 +18,9 @@ from automl_tf.data.prepare import prepare
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.search import worker
 from automl_tf.search.bench import Bench, Ending
+from automl_tf.search.joining import join
 from automl_tf.search.record import BEST_STEP, NUM_PARAMETERS, REASON, SECONDS, VALIDATIONS
-from automl_tf.search.run import Opened, Places, join, open_search
+from automl_tf.search.run import Opened, Places, open_search
 from automl_tf.search.story import TrialStory
 from automl_tf.search.strategy import distribution
 from automl_tf.search.summary_files import SummaryFiles

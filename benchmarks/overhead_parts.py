@@ -17,7 +17,7 @@ from automl_tf.config.corpus import Corpus
 from automl_tf.config.files import read_study
 from automl_tf.config.settings import TrainingConfig
 from automl_tf.data.batches import TrainingBatches
-from automl_tf.search import run, worker
+from automl_tf.search import joining, run, worker
 from automl_tf.search.run import Places
 from automl_tf.search.storage import default_url
 from automl_tf.tracking.courier import Courier
@@ -156,7 +156,7 @@ def _search(
     )
     places = Places(home, default_url(home), default_tracking_uri(home))
     opened = run.open_search(read_study(written), places)
-    run.join(opened, places, lambda _: None)
+    joining.join(opened, places, lambda _: None)
 
 
 def _before(owner: Any, name: str, act: Callable[[], None]) -> None:  # noqa: ANN401 - any object

@@ -129,7 +129,7 @@ def worker(
     from automl_tf.cli.summary import plain_line
     from automl_tf.config.files import read_study
     from automl_tf.search import events as told
-    from automl_tf.search import run
+    from automl_tf.search import joining, run
 
     read = read_study(study, overrides or [])
     places = _places(home, storage, tracking)
@@ -144,7 +144,7 @@ def worker(
 
     try:
         opened = run.open_search(read, places)
-        interrupted = run.join(
+        interrupted = joining.join(
             opened, places, tell, deadline, gpu_share=gpu_share, leaves_with_parent=events
         )
     except UserError as error:

@@ -23,8 +23,8 @@ from automl_tf.tracking.registry import register_bundle
 from automl_tf.tracking.trial import TrainingRun
 from automl_tf.training.attention_picture import ATTENTION, attention_picture
 from automl_tf.training.checkpoints import LAST_CHECKPOINT
-from automl_tf.training.devices import check_devices
 from automl_tf.training.fit import fit
+from automl_tf.training.machine import check_devices
 from automl_tf.training.samples import Samples
 from automl_tf.training.watching import (
     Decision,

@@ -1,8 +1,5 @@
 """Running a study: worker processes on one storage, and what they tell."""
 
-import os
-import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,7 +13,6 @@ from automl_tf.config.study import AutoSampler, Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.search.auto.history import check_named
-from automl_tf.search.bench import Bench
 from automl_tf.search.crew import Crew
 from automl_tf.search.events import Event, TrialEnded
 from automl_tf.search.opening import open_study, return_lost_trials
@@ -25,11 +21,8 @@ from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.strategy import build_pruner, grid
 from automl_tf.search.telling import StudyStory
 from automl_tf.search.watch import Watch, loss
-from automl_tf.search.worker import work
-from automl_tf.training.devices import check_devices
 from automl_tf.training.leaving import asked_to_leave
-from automl_tf.training.machine import keep_to_share
-from automl_tf.training.watching import Pause
+from automl_tf.training.machine import check_devices
 
 STORAGE_VARIABLE = "AUTOML_TF_STORAGE"
 TRACKING_VARIABLE = "AUTOML_TF_TRACKING"
@@ -108,52 +101,6 @@ def open_search(study: Study, places: Places, *, trains_here: bool = True) -> Op
     return Opened(storage, opened, definition, corpus_words(data))
 
 
-def join(
-    opened: Opened,
-    places: Places,
-    tell: Callable[[Event], None],
-    deadline: float | None = None,
-    *,
-    gpu_share: float = 1.0,
-    leaves_with_parent: bool = False,
-) -> bool:
-    """Works on a study in this process.
-
-    Args:
-        opened: The study.
-        places: Where it keeps things.
-        tell: Where events go.
-        deadline: Time, on the monotonic clock, at which the worker leaves.
-        gpu_share: Part of a GPU's memory that the worker may take.
-        leaves_with_parent: Whether it leaves when the process that started it is gone.
-
-    Returns:
-        Whether a signal made it leave.
-    """
-    keep_to_share(gpu_share)
-    with asked_to_leave() as asked, _story(opened, places) as story:
-
-        def tell_on(event: Event) -> None:
-            tell(event)
-            # A worker that a search started leaves the study's own run to it.
-            if isinstance(event, TrialEnded) and not leaves_with_parent:
-                story.refresh()
-
-        bench = Bench(
-            storage=opened.storage,
-            study=opened.study,
-            definition=opened.definition,
-            home=places.home,
-            tracking=story.run,
-            tell=tell_on,
-            should_pause=_pause(asked, deadline, os.getppid() if leaves_with_parent else None),
-        )
-        work(bench)
-        if not leaves_with_parent:
-            story.leave(interrupted=asked.is_set())
-        return asked.is_set()
-
-
 def search(
     opened: Opened,
     places: Places,
@@ -180,7 +127,7 @@ def search(
     trials = opened.study.get_trials(deepcopy=False)
     for number in returned:
         on_event(None, loss(trials[number]))
-    with asked_to_leave() as asked, _story(opened, places) as story:
+    with asked_to_leave() as asked, story_of(opened, places) as story:
         watch = Watch(opened.study, crew.speaks)
         for told in crew.events(asked):
             if told is not None:
@@ -203,7 +150,8 @@ def devices_of_a_trial(study: Study) -> int:
     return int(max(study.values("trainer.devices")))
 
 
-def _story(opened: Opened, places: Places) -> AbstractContextManager[StudyStory]:
+def story_of(opened: Opened, places: Places) -> AbstractContextManager[StudyStory]:
+    """What MLflow is told of the study, for as long as the context lasts."""
     return StudyStory.open(opened.study, opened.definition, places.home, places.tracking)
 
 
@@ -216,12 +164,3 @@ def _some_data_settings(study: Study) -> dict[str, Any]:
     """The largest value of each data setting that is searched."""
     domains = study.space.domains.items()
     return {name: domain.ends()[-1] for name, domain in domains if name.startswith("data.")}
-
-
-def _pause(asked: threading.Event, deadline: float | None, parent: int | None) -> Pause:
-    def should_pause() -> bool:
-        is_late = deadline is not None and time.monotonic() >= deadline
-        is_orphan = parent is not None and os.getppid() != parent
-        return asked.is_set() or is_late or is_orphan
-
-    return should_pause

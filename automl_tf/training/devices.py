@@ -19,8 +19,8 @@ from typing import Any, Self
 
 import torch
 
-from automl_tf.errors import Place as Where
 from automl_tf.errors import UserError
+from automl_tf.training.machine import check_devices
 from automl_tf.training.member import SIGNALS, Answer, Failure, Place, Work, member
 from automl_tf.training.watching import (
     CurvePoint,
@@ -39,22 +39,6 @@ BLAME_SECONDS = 1.0
 """Time after a failure in which the death of another process, which may be its cause, shows."""
 LEAVING_SECONDS = 30.0
 """Time that processes have to end after their training has."""
-
-
-def check_devices(number: int) -> None:
-    """Refuses more devices than there are GPUs. Without GPUs, any number of processes will do.
-
-    Raises:
-        UserError: With both numbers.
-    """
-    available = torch.cuda.device_count()
-    if 0 < available < number:
-        raise UserError(
-            f"trainer.devices = {number}, but this machine has {available} GPU"
-            f"{'' if available == 1 else 's'}.",
-            f"Use {available}, or hide them with CUDA_VISIBLE_DEVICES= to train on the CPU.",
-            Where(key="trainer.devices"),
-        )
 
 
 def train_together(

@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from automl_tf.config.settings import TrainingConfig
+from automl_tf.errors import Place, UserError
 
 MMAP_MAX, TRIM_THRESHOLD, TOP_PAD = -4, -1, -2
 """Names of glibc's malloc options (malloc.h)."""
@@ -30,6 +31,22 @@ def _is_fast_at_bf16() -> bool:
 def has_gpu() -> bool:
     """Whether there is a GPU that torch sees."""
     return torch.cuda.is_available()
+
+
+def check_devices(number: int) -> None:
+    """Refuses more devices than there are GPUs. Without GPUs, any number of processes will do.
+
+    Raises:
+        UserError: With both numbers.
+    """
+    available = torch.cuda.device_count()
+    if 0 < available < number:
+        raise UserError(
+            f"trainer.devices = {number}, but this machine has {available} GPU"
+            f"{'' if available == 1 else 's'}.",
+            f"Use {available}, or hide them with CUDA_VISIBLE_DEVICES= to train on the CPU.",
+            Place(key="trainer.devices"),
+        )
 
 
 def keep_to_share(share: float) -> None:

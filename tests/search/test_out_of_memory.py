@@ -11,9 +11,10 @@ from automl_tf.config.files import read_study
 from automl_tf.search import attempt as attempt_file
 from automl_tf.search.events import Notice
 from automl_tf.search.export import export
+from automl_tf.search.joining import join
 from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.record import REASON
-from automl_tf.search.run import Places, join, open_search
+from automl_tf.search.run import Places, open_search
 from automl_tf.search.storage import default_url
 from automl_tf.tracking.home import default_tracking_uri
 from automl_tf.training.fit import fit

@@ -8,8 +8,10 @@ from optuna.trial import TrialState
 
 from automl_tf.config.files import read_study
 from automl_tf.errors import UserError
+from automl_tf.search.joining import join
+from automl_tf.search.local import default_workers
 from automl_tf.search.opening import load_study
-from automl_tf.search.run import Places, default_workers, devices_of_a_trial, join, open_search
+from automl_tf.search.run import Places, devices_of_a_trial, open_search
 from automl_tf.search.storage import default_url
 from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.studies import write_study

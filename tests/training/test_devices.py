@@ -19,8 +19,8 @@ from automl_tf.data.batches import make_batch
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.errors import UserError
 from automl_tf.training.checkpoints import LAST_CHECKPOINT
-from automl_tf.training.devices import check_devices
 from automl_tf.training.fit import fit
+from automl_tf.training.machine import check_devices
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.team import ALONE, Team
 from automl_tf.training.watching import CurvePoint, Decision, Outcome, Validation

@@ -10,8 +10,9 @@ import pytest
 from automl_tf.cli.summary import plain_line
 from automl_tf.config.files import read_study
 from automl_tf.search.events import Event
+from automl_tf.search.joining import join
 from automl_tf.search.leaderboard import leaderboard
-from automl_tf.search.run import Places, join, open_search
+from automl_tf.search.run import Places, open_search
 from automl_tf.search.storage import default_url
 from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.studies import FIXED, write_study

@@ -9,10 +9,11 @@ from optuna.trial import TrialState
 from automl_tf.config.files import read_study
 from automl_tf.config.study import AutoPruner
 from automl_tf.search.auto.history import scored
+from automl_tf.search.joining import join
 from automl_tf.search.opening import load_study
 from automl_tf.search.pruning.front import FrontPruner
 from automl_tf.search.record import SECONDS, VALIDATIONS, outlook_at_stop
-from automl_tf.search.run import Places, join, open_search
+from automl_tf.search.run import Places, open_search
 from automl_tf.search.storage import default_url, open_storage
 from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.studies import write_study
