@@ -10,7 +10,6 @@ models are, and our latency is measured before training. Where the tables vary b
 a cost is shared out between encoder and decoder.
 """
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,8 +17,8 @@ import numpy as np
 
 from automl_tf.search.auto.axes import LEARNING_RATE
 from automl_tf.search.auto.cost_prior import Costs, Growth
-from derive_prior import usable
-from hpo_tables import HpoTable, read_tables
+from derive_prior import derived
+from hpo_tables import HpoTable
 
 COSTS = Path(__file__).parents[1] / "automl_tf" / "search" / "auto" / "costs.yaml"
 COLUMNS = {"latency": "dev_gpu_time", "num_parameters": "num_param"}
@@ -78,17 +77,7 @@ def to_yaml(costs: Costs, names: Iterable[str]) -> str:
 
 def main() -> None:
     """Writes or prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="where PAIR.csv files lie")
-    parser.add_argument("--print", action="store_true", help="write nothing")
-    options = parser.parse_args()
-    tables = usable(read_tables(options.folder, {}))
-    text = to_yaml(derive_costs(tables.values()), tables)
-    if options.print:
-        print(text)
-    else:
-        COSTS.write_text(text)
-        print(f"Written: {COSTS}")
+    derived(__doc__, COSTS, lambda tables: to_yaml(derive_costs(tables.values()), tables))
 
 
 if __name__ == "__main__":

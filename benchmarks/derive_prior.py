@@ -12,7 +12,7 @@ what the prior is for.
 
 import argparse
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,17 +235,27 @@ def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
 
 def main() -> None:
     """Writes or prints the prior."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    derived(__doc__, PRIOR, lambda tables: to_yaml(derive(tables.values()), tables))
+
+
+def derived(story: str, path: Path, make: Callable[[dict[str, HpoTable]], str]) -> None:
+    """The program of a script that derives a file from the tables.
+
+    Args:
+        story: The script's own docstring.
+        path: The file.
+        make: What stands in it, of the tables that serve, by name.
+    """
+    parser = argparse.ArgumentParser(description=story.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where PAIR.csv files lie")
     parser.add_argument("--print", action="store_true", help="write nothing")
     options = parser.parse_args()
-    tables = usable(read_tables(options.folder, {}))
-    text = to_yaml(derive(tables.values()), tables)
+    text = make(usable(read_tables(options.folder, {})))
     if options.print:
         print(text)
     else:
-        PRIOR.write_text(text)
-        print(f"Written: {PRIOR}")
+        path.write_text(text)
+        print(f"Written: {path}")
 
 
 if __name__ == "__main__":
