@@ -1,5 +1,6 @@
 """What many tests need: a small corpus, prepared, and configurations that train in seconds."""
 
+import os
 import random
 import secrets
 import shutil
@@ -8,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
 from benchmarks.servers import PostgreSQL, find_programs
+
+# Several processes test at once, and each trains: with a thread for every core they wait for each
+# other. What the tests start inherits it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1)
 
 WORDS = ["eins", "zwei", "drei", "vier", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 

@@ -38,10 +38,11 @@ class WholeCheckpoints(TorchCheckpointIO):
         data = io.BytesIO()
         torch.save(checkpoint, data)
         partial = Path(path).with_suffix(".partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
         try:
             partial.write_bytes(data.getbuffer())
         except OSError:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
             raise
         partial.replace(path)
 

@@ -62,9 +62,9 @@ class Node:
 @pytest.fixture
 def cluster() -> Iterator[tuple[str, list[Node]]]:
     """The address of a cluster, and its nodes: a head without room, and two with a core each."""
-    gcs, client, agent = free_ports(3)
+    gcs, agent = free_ports(2)
     head = Node(
-        *("--head", "--num-cpus=0", f"--port={gcs}", f"--ray-client-server-port={client}"),
+        *("--head", "--num-cpus=0", f"--port={gcs}"),
         *("--include-dashboard=false", f"--dashboard-agent-listen-port={agent}"),
     )
     nodes: list[Node] = []
