@@ -1,9 +1,12 @@
 """Where the workers of a search run: on this machine, or on the nodes of a cluster."""
 
+import functools
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from automl_tf.config.study import Study
 from automl_tf.errors import Place, UserError
@@ -91,7 +94,7 @@ def _there(
     devices = devices_of_a_trial(study)
     gpus = float(devices) if gpus_per_trial is None and cluster.has_gpus() else gpus_per_trial
     share = cluster.Share(cores=devices, gpus=gpus or 0.0)
-    room = cluster.room_for(share)
+    room = cluster.room_for(share, functools.partial(typer.echo, err=True))
     logs: Path = places.home / "logs"
     return cluster.Cluster([*words, *_share(gpus or 1)], places.variables, logs, share), room
 

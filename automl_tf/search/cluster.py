@@ -11,14 +11,15 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from automl_tf.errors import Place, UserError
+from automl_tf.errors import Place, UserError, first_line
 from automl_tf.search.crew import Hand, Left, Lines
 from automl_tf.search.events import Notice, encode
 from automl_tf.search.local import start_worker, worker_log, worker_variables
@@ -34,9 +35,11 @@ SECRETS = (
 """Variables that workers need as this process has them."""
 SECONDS_UNTIL_NOTICE = 20.0
 """Wait for a node with room until the person is told of it."""
+SECONDS_UNTIL_REFUSAL = 60.0
+"""A cluster's nodes may still be starting when a search begins."""
 CONNECTION_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 0.5
-"""Of a call that asks for what a worker has printed."""
+"""Of a call that asks for what a worker has printed, and between two looks for a node."""
 _OPTION = Place(key="--on")
 
 
@@ -83,7 +86,7 @@ class Cluster:
         return _Remote(actor)
 
 
-def connect(address: str, storage: str) -> int:
+def connect(address: str, storage: str) -> None:
     """Joins a cluster.
 
     Args:
@@ -91,9 +94,6 @@ def connect(address: str, storage: str) -> int:
             one of this machine alone where there is none; else ``ray://HOST:PORT``, the address
             that its head was started with. This machine has to be one of its nodes.
         storage: URL of the study database.
-
-    Returns:
-        How many nodes it has.
 
     Raises:
         UserError: If it cannot be reached, or if its nodes cannot share the database.
@@ -108,15 +108,13 @@ def connect(address: str, storage: str) -> int:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _no_cluster(address, error) from error
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    hosts = {node["NodeManagerHostname"] for node in nodes}
+    hosts = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
     if len(hosts) > 1 and storage.startswith("sqlite"):
         raise UserError(
             f"The cluster has {len(hosts)} machines, and the study's database is an SQLite file.",
             "Name a PostgreSQL with --storage: SQLite's locks do not hold between machines.",
             _OPTION,
         )
-    return len(nodes)
 
 
 def _answering(address: str) -> str | None:
@@ -134,9 +132,8 @@ def _answering(address: str) -> str | None:
 
 
 def _no_cluster(address: str, error: Exception) -> UserError:
-    reason = str(error).strip().split("\n")[0]
     return UserError(
-        f"No Ray cluster answers at {address}: {reason}.",
+        f"No Ray cluster answers at {address}: {first_line(error)}.",
         "Start one with `ray start --head`, join it with `ray start --address=HOST:6379`, and say "
         "--on ray on one of its nodes.",
         _OPTION,
@@ -148,24 +145,38 @@ def has_gpus() -> bool:
     return bool(ray.cluster_resources().get("GPU"))
 
 
-def room_for(share: Share) -> int:
+def room_for(share: Share, say: Callable[[str], None]) -> int:
     """How many workers the cluster has room for, its other work left aside.
 
+    Args:
+        share: What each worker is given.
+        say: Told once that a node has to join first.
+
     Raises:
-        UserError: If no node has room for one.
+        UserError: If no node has room for one, nor any that joins within a minute.
     """
-    rooms = [_room(node["Resources"], share) for node in ray.nodes() if node["Alive"]]
-    if not any(rooms):
+    room = _room(share)
+    if not room:
+        say("No node of the cluster has room for a worker yet: waiting for one to join.")
+    deadline = time.monotonic() + SECONDS_UNTIL_REFUSAL
+    while not room and time.monotonic() < deadline:
+        time.sleep(LONGEST_WAIT_SECONDS)
+        room = _room(share)
+    if not room:
         raise UserError(
             f"No node of the cluster has {share.cores} cores and {share.gpus:g} GPUs, which each "
-            "worker asks for.",
+            f"worker asks for, and none has joined in {SECONDS_UNTIL_REFUSAL:.0f} s.",
             "Ask for less with --gpus-per-trial or trainer.devices, or add a node.",
             _OPTION,
         )
-    return sum(rooms)
+    return room
 
 
-def _room(resources: Mapping[str, float], share: Share) -> int:
+def _room(share: Share) -> int:
+    return sum(_room_of(node["Resources"], share) for node in ray.nodes() if node["Alive"])
+
+
+def _room_of(resources: Mapping[str, float], share: Share) -> int:
     by_cores = resources.get("CPU", 0.0) / share.cores
     by_gpus = resources.get("GPU", 0.0) / share.gpus if share.gpus else by_cores
     return int(min(by_cores, by_gpus))
@@ -233,5 +244,4 @@ def _listen(worker: int, actor: Any, lines: Lines) -> None:  # noqa: ANN401 - ma
                 lines.put((worker, line))
             asked = actor.lines.remote()
     except ray.exceptions.RayError as error:
-        reason = str(error).strip().split("\n")[0]
-        lines.put((worker, Left(None, f"its node is gone: {reason}")))
+        lines.put((worker, Left(None, f"its node is gone: {first_line(error)}")))

@@ -38,16 +38,24 @@ def free_ports(count: int) -> list[int]:
 
 
 class Node:
-    """A node of the cluster, in a process tree of its own."""
+    """A node of the cluster, in a process tree of its own, once it has joined.
 
-    def __init__(self, *words: str) -> None:
-        self._process = subprocess.Popen(
-            [RAY, "start", "--block", "--disable-usage-stats", *words],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, **TOKEN},
-        )
+    Nodes of one machine start one after another: the names of their sockets are numbers that two
+    which start at once would both find free.
+    """
+
+    def __init__(self, log: Path, *words: str) -> None:
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                [RAY, "start", "--block", "--disable-usage-stats", *words],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **TOKEN},
+            )
+        while "Ray runtime started" not in log.read_text():
+            assert self._process.poll() is None, log.read_text()
+            time.sleep(0.1)
 
     def lose(self) -> None:
         """Everything on it is gone at once."""
@@ -59,35 +67,37 @@ class Node:
         self._process.wait(timeout=60)
 
 
+class Cluster:
+    """A cluster whose head has no room for workers.
+
+    Args:
+        logs: Directory of what its nodes say.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        (self._gcs,) = free_ports(1)
+        self._logs = logs
+        self.nodes: list[Node] = []
+        self._start("--head", "--num-cpus=0", f"--port={self._gcs}", "--include-dashboard=false")
+        self.address = f"ray://127.0.0.1:{self._gcs}"
+
+    def grow(self) -> None:
+        """One more node joins, with a core."""
+        self._start(f"--address=127.0.0.1:{self._gcs}", "--num-cpus=1")
+
+    def _start(self, *words: str) -> None:
+        (agent,) = free_ports(1)
+        log = self._logs / f"node-{len(self.nodes)}.log"
+        self.nodes.append(Node(log, *words, f"--dashboard-agent-listen-port={agent}"))
+
+
 @pytest.fixture
-def cluster() -> Iterator[tuple[str, list[Node]]]:
-    """The address of a cluster, and its nodes: a head without room, and two with a core each."""
-    gcs, agent = free_ports(2)
-    head = Node(
-        *("--head", "--num-cpus=0", f"--port={gcs}"),
-        *("--include-dashboard=false", f"--dashboard-agent-listen-port={agent}"),
-    )
-    nodes: list[Node] = []
-    try:
-        _wait_for(gcs)
-        nodes += [
-            Node(f"--address=127.0.0.1:{gcs}", "--num-cpus=1", f"--dashboard-agent-listen-port={p}")
-            for p in free_ports(2)
-        ]
-        yield f"ray://127.0.0.1:{gcs}", nodes
-    finally:
-        for node in [*nodes, head]:
-            node.lose()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(600):
-        with socket.socket() as caller:
-            caller.settimeout(0.1)
-            if caller.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError(port)
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster that is gone after the test."""
+    made = Cluster(tmp_path)
+    yield made
+    for node in reversed(made.nodes):
+        node.lose()
 
 
 def curves(home: Path) -> list[dict[str, Any]]:
@@ -97,26 +107,28 @@ def curves(home: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_lost_node_costs_no_trial(
-    cluster: tuple[str, list[Node]], tmp_path: Path, reversal: dict
-) -> None:
-    address, nodes = cluster
+def test_nodes_may_join_late_and_be_lost(cluster: Cluster, tmp_path: Path, reversal: dict) -> None:
     home = tmp_path / "there"
     study = write_study(tmp_path, reversal)
     run("search", str(study), *WORDS, home=tmp_path / "here")
+    there = ("--on", cluster.address, "--workers", "2", "--json")
     searching = subprocess.Popen(
-        [sys.executable, "-m", "automl_tf", "search", study, *WORDS, "--on", address, "--json"],
+        [sys.executable, "-m", "automl_tf", "search", study, *WORDS, *there],
         env={**os.environ, **TOKEN, "AUTOML_TF_HOME": str(home), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     assert searching.stdout is not None
+    assert searching.stderr is not None
+    assert any("waiting for one to join" in line for line in searching.stderr)
+    cluster.grow()
+    cluster.grow()
     told = []
     for line in searching.stdout:
         told.append(json.loads(line))
         if told[-1].get("event") == "TrialValidated":
-            nodes[0].lose()
+            cluster.nodes[1].lose()
             break
     rest, errors = searching.communicate(timeout=300)
     assert searching.returncode == 0, errors
