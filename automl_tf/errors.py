@@ -69,11 +69,15 @@ def disk_is_full(error: BaseException) -> bool:
 
 def full_disk(error: BaseException) -> UserError:
     """What a person is told of a full disk."""
-    said = str(error).strip().split("\n")[0]
     return UserError(
-        f"A disk is full: {said}.",
+        f"A disk is full: {first_line(error)}.",
         "Make room and run the same command again: a search goes on where it stood.",
     )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says: the libraries' own stories are longer."""
+    return str(error).strip().split("\n")[0]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -20,7 +20,7 @@ from automl_tf.data.columns import TableColumns, sentences_of
 from automl_tf.data.entries import digest
 from automl_tf.data.quiet import quietly
 from automl_tf.data.splits import SPLITS, Splits, stored_splits
-from automl_tf.errors import Place, UserError
+from automl_tf.errors import Place, UserError, first_line
 
 _FORMAT = 1
 _SECONDS_TO_ANSWER = 5.0
@@ -144,4 +144,4 @@ def _downloads_below(folder: Path) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".")
+    return (first_line(error) or type(error).__name__).rstrip(".")

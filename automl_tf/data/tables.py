@@ -14,7 +14,7 @@ from datasets.exceptions import DatasetGenerationError
 from automl_tf.data.columns import TableColumns, sentences_of
 from automl_tf.data.lines import read_bytes, read_text
 from automl_tf.data.quiet import quietly
-from automl_tf.errors import Place, UserError
+from automl_tf.errors import Place, UserError, first_line
 
 SUFFIXES = {
     ".jsonl": "json",
@@ -85,7 +85,7 @@ def _load(path: Path, kind: str, options: dict[str, Any], place: Place) -> Datas
             **options,
         )
     except (DatasetGenerationError, pa.ArrowException, ValueError) as error:
-        reason = str(error.__cause__ or error).strip().split("\n")[0].rstrip(".!")
+        reason = first_line(error.__cause__ or error).rstrip(".!")
         raise UserError(
             f"{place.path} cannot be read as {kind}: {reason}.",
             "Check that the file is whole and that each row has the same columns.",

@@ -8,15 +8,16 @@ from optuna.trial import FrozenTrial
 from automl_tf.config.settings import flatten
 from automl_tf.config.writing import to_yaml
 from automl_tf.search.bench import STATE_NAMES
-from automl_tf.search.confirming.verdict import Confirmed, confirmation
+from automl_tf.search.confirming.verdict import Confirmed
 from automl_tf.search.confirming.words import confirmed_words
-from automl_tf.search.leaderboard import leaderboard
+from automl_tf.search.leaderboard import Leaderboard, leaderboard
 from automl_tf.search.pick import pick
 from automl_tf.search.record import (
     BEST_STEP,
     NUM_PARAMETERS,
     SEED,
     SMALLER_BATCHES,
+    best_bleu,
     read_definition,
     settings_of,
     validations,
@@ -37,14 +38,15 @@ def export(study: optuna.Study, rule: str = "best", number: int | None = None) -
         UserError: If no trial fits.
     """
     trial = pick(study, rule, number)
+    board = leaderboard(study)
     definition = read_definition(study)
     seed = trial.user_attrs.get(SEED, trial_seed(definition.config.seed, trial.number))
     config = definition.study.full_config(settings_of(trial), seed)
     return to_yaml(
         config,
         notes=_notes(study, trial),
-        header=_header(study, trial),
-        extra={"provenance": _provenance(study, trial)},
+        header=_header(board, trial),
+        extra={"provenance": _provenance(study, board, trial)},
     )
 
 
@@ -63,24 +65,22 @@ def _notes(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
     return notes
 
 
-def _header(study: optuna.Study, trial: FrozenTrial) -> str:
-    best = max((scores["bleu"] for scores in validations(trial).values()), default=None)
+def _header(board: Leaderboard, trial: FrozenTrial) -> str:
+    best = best_bleu(trial)
     scored = "not validated" if best is None else f"best validation BLEU {best:.2f}"
-    confirmed = _confirmed(study, trial)
+    confirmed = _confirmed(board, trial)
     seeds = "" if confirmed is None else f"{confirmed_words(confirmed)}\n"
     return (
-        f"Trial {trial.number} of the study {study.study_name}: {scored}, "
+        f"Trial {trial.number} of the study {board.study}: {scored}, "
         f"{STATE_NAMES[trial.state]}.\n{seeds}"
         "Settings without a comment have their default.\n"
         f"Train with it: automl-tf train FILE"
     )
 
 
-def _confirmed(study: optuna.Study, trial: FrozenTrial) -> Confirmed | None:
+def _confirmed(board: Leaderboard, trial: FrozenTrial) -> Confirmed | None:
     """What fresh seeds say of the trial's configuration, if anything."""
-    trials = study.get_trials(deepcopy=False)
-    found = confirmation(trials, read_definition(study).config.confirm)
-    configurations = [] if found is None else found.configurations
+    configurations = [] if board.confirmation is None else board.confirmation.configurations
     return next(
         (one for one in configurations if one.number == trial.number and one.mean is not None),
         None,
@@ -97,11 +97,10 @@ def _confirmed_values(confirmed: Confirmed) -> dict[str, Any]:
     }
 
 
-def _provenance(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+def _provenance(study: optuna.Study, board: Leaderboard, trial: FrozenTrial) -> dict[str, Any]:
     definition = read_definition(study)
-    board = leaderboard(study)
     told = validations(trial)
-    confirmed = _confirmed(study, trial)
+    confirmed = _confirmed(board, trial)
     provenance = {
         "study": study.study_name,
         "trial": trial.number,

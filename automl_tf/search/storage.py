@@ -21,7 +21,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 
-from automl_tf.errors import Place, UserError
+from automl_tf.errors import Place, UserError, first_line
 from automl_tf.search.patience import PatientStorage, patiently, transaction
 
 HEARTBEAT_SECONDS = 30
@@ -83,8 +83,8 @@ def open_storage(url: str, home: Path) -> RDBStorage:
             Place(key="--storage"),
         ) from None
     except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError, RuntimeError, OSError) as error:
-        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        reason = _without_password(str(cause).strip().split("\n")[0], parsed)
+        cause = (error.__cause__ or error) if isinstance(error, StorageInternalError) else error
+        reason = _without_password(first_line(cause), parsed)
         raise UserError(
             f"The study database {redacted(url)} cannot be opened: {reason}.",
             "Check the URL, that the server runs, and the password in PGPASSWORD or ~/.pgpass.",

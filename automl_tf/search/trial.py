@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import optuna
 from optuna.trial import TrialState
 
-from automl_tf.errors import UserError, disk_is_full
+from automl_tf.errors import UserError, disk_is_full, first_line
 from automl_tf.search.attempt import Attempt
 from automl_tf.search.bench import STATE_NAMES, Bench, Ending
 from automl_tf.search.events import Notice
@@ -72,7 +72,7 @@ def _is_among_best(trial: optuna.Trial, ending: Ending, bench: Bench) -> bool:
     if ending.state != TrialState.COMPLETE or confirms(trial) is not None:
         return False
     complete = bench.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    mine = best_bleu(bench.study.trials[trial.number]) or 0.0
+    mine = best_bleu(trial) or 0.0
     return sum((best_bleu(other) or 0.0) > mine for other in complete) < MOST_COMPARED
 
 
@@ -112,7 +112,10 @@ def _note_smaller_batches(
 
 
 def _failure(error: BaseException) -> Ending:
-    text = str(error).strip().split("\n")[0]
     lacks_memory = is_out_of_memory(error)
     kind = "out of memory" if lacks_memory else type(error).__name__
-    return Ending(TrialState.FAIL, reason=f"{kind}: {text}", is_worth_smaller_batches=lacks_memory)
+    return Ending(
+        TrialState.FAIL,
+        reason=f"{kind}: {first_line(error)}",
+        is_worth_smaller_batches=lacks_memory,
+    )
