@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import automl_tf.search.worker as loop
-from automl_tf.search.events import Event
+from automl_tf.search.events import Event, TrialEnded
 from automl_tf.search.storage import default_url
 from measuring import Result
 from reporting import Table, new_plot, number, percent, publish
@@ -53,7 +53,12 @@ def work(place: Place, barrier: Any, told: Any) -> None:  # noqa: ANN401 - of a 
     loop.run_trial = simulated  # type: ignore[attr-defined]
     barrier.wait(LONGEST_WAIT_SECONDS)
     opened = time.monotonic()
-    ended: list[Event] = []
+    ended: list[TrialEnded] = []
+
+    def tell(event: Event) -> None:
+        if isinstance(event, TrialEnded):
+            ended.append(event)
+
     joined = place.bench()
     joining = time.monotonic() - opened
     # Only when all have joined does the time of any begin.
@@ -61,7 +66,7 @@ def work(place: Place, barrier: Any, told: Any) -> None:  # noqa: ANN401 - of a 
     started, cpu = time.monotonic(), time.process_time()
     bench = dataclasses.replace(
         joined,
-        tell=ended.append,
+        tell=tell,
         should_pause=lambda: time.monotonic() > started + WINDOW_SECONDS,
     )
     loop.work(bench)
