@@ -23,9 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
@@ -49,6 +47,7 @@ from automl_tf.search.strategy import build_pruner, trial_seed
 from hpo_curves import CurveTable, read_curves
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, publish
+from table_spaces import NearestRows, OwnRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,18 +116,14 @@ Ask = Callable[[optuna.Study, set[int]], tuple[optuna.Trial, int]]
 
 def informed(contest: Contest, seed: int) -> Ask:
     """Our sampler, which chooses from the rows of the table."""
-    rows = contest.table.configurations()
-    index = {_key(row): number for number, row in enumerate(rows)}
-    space: dict[str, BaseDistribution] = {
-        name: CategoricalDistribution(sorted({row[name] for row in rows})) for name in rows[0]
-    }
+    own = OwnRows(contest.table)
 
     def ask(study: optuna.Study, tried: set[int]) -> tuple[optuna.Trial, int]:
         study.sampler = InformedSampler(
-            space, trial_seed(seed, len(tried)), [], contest.wells, choose_from=rows
+            own.space, trial_seed(seed, len(tried)), [], contest.wells, choose_from=own.rows
         )
-        trial = study.ask(space)
-        return trial, index[_key(trial.params)]
+        trial = study.ask(own.space)
+        return trial, own.row(trial.params)
 
     return ask
 
@@ -137,33 +132,17 @@ def optunas(make: Callable[[int], BaseSampler]) -> Callable[[Contest, int], Ask]
     """One of Optuna's samplers on the grid of the table's values: the nearest row not yet tried."""
 
     def start(contest: Contest, seed: int) -> Ask:
-        choices = contest.table.choices()
-        space: dict[str, BaseDistribution] = {
-            name: IntDistribution(0, len(values) - 1)
-            if isinstance(values[0], int | float)
-            else CategoricalDistribution(list(range(len(values))))
-            for name, values in choices.items()
-        }
-        grid_NS = np.array(
-            [[choices[name].index(row[name]) for name in choices] for row in contest.table.rows]
-        )
+        grid = NearestRows(contest.table)
         sampler = make(seed)
 
         def ask(study: optuna.Study, tried: set[int]) -> tuple[optuna.Trial, int]:
             study.sampler = sampler
-            trial = study.ask(space)
-            distance_N = np.abs(grid_NS - [trial.params[name] for name in choices]).sum(1)
-            distance_N = distance_N.astype(float)
-            distance_N[list(tried)] = np.inf
-            return trial, int(distance_N.argmin())
+            trial = study.ask(grid.space)
+            return trial, grid.row(trial.params, tried)
 
         return ask
 
     return start
-
-
-def _key(configuration: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(configuration.items()))
 
 
 SAMPLERS: dict[str, Callable[[Contest, int], Ask]] = {

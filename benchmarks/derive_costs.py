@@ -17,8 +17,8 @@ import numpy as np
 
 from automl_tf.search.auto.axes import LEARNING_RATE
 from automl_tf.search.auto.cost_prior import Costs, Growth
-from derive_prior import derived
-from hpo_tables import HpoTable
+from derive_prior import derived, usable
+from hpo_tables import HpoTable, read_tables
 
 COSTS = Path(__file__).parents[1] / "automl_tf" / "search" / "auto" / "costs.yaml"
 COLUMNS = {"latency": "dev_gpu_time", "num_parameters": "num_param"}
@@ -77,7 +77,12 @@ def to_yaml(costs: Costs, names: Iterable[str]) -> str:
 
 def main() -> None:
     """Writes or prints the figures."""
-    derived(__doc__, COSTS, lambda tables: to_yaml(derive_costs(tables.values()), tables))
+    derived(__doc__, COSTS, _file)
+
+
+def _file(folder: Path) -> str:
+    tables = usable(read_tables(folder, {}))
+    return to_yaml(derive_costs(tables.values()), tables)
 
 
 if __name__ == "__main__":

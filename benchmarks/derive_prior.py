@@ -235,22 +235,27 @@ def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
 
 def main() -> None:
     """Writes or prints the prior."""
-    derived(__doc__, PRIOR, lambda tables: to_yaml(derive(tables.values()), tables))
+    derived(__doc__, PRIOR, _file)
 
 
-def derived(story: str, path: Path, make: Callable[[dict[str, HpoTable]], str]) -> None:
+def _file(folder: Path) -> str:
+    tables = usable(read_tables(folder, {}))
+    return to_yaml(derive(tables.values()), tables)
+
+
+def derived(story: str, path: Path, make: Callable[[Path], str]) -> None:
     """The program of a script that derives a file from the tables.
 
     Args:
         story: The script's own docstring.
         path: The file.
-        make: What stands in it, of the tables that serve, by name.
+        make: What stands in it, given the folder of the tables.
     """
     parser = argparse.ArgumentParser(description=story.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="where PAIR.csv files lie")
+    parser.add_argument("folder", type=Path, help="where PAIR.csv and PAIR.curves.jsonl files lie")
     parser.add_argument("--print", action="store_true", help="write nothing")
     options = parser.parse_args()
-    text = make(usable(read_tables(options.folder, {})))
+    text = make(options.folder)
     if options.print:
         print(text)
     else:

@@ -8,7 +8,6 @@ what the last one had added. The quantiles of that ratio are taken for each corp
 that corpora count alike, however many runs they have.
 """
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from automl_tf.search.pruning.curve import Curve
 from automl_tf.search.pruning.shapes import LONG, RESTING, RISING, SLACK, STALLED, Shapes, state
+from derive_prior import derived
 from hpo_curves import CurveTable, read_curves
 
 SHAPES = Path(__file__).parents[1] / "automl_tf" / "search" / "pruning" / "shapes.yaml"
@@ -85,17 +85,12 @@ def to_yaml(shapes: Shapes, names: Iterable[str]) -> str:
 
 def main() -> None:
     """Writes or prints the shapes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="where PAIR.curves.jsonl files lie")
-    parser.add_argument("--print", action="store_true", help="write nothing")
-    options = parser.parse_args()
-    tables = usable(read_curves(options.folder, {}))
-    text = to_yaml(derive(tables.values()), tables)
-    if options.print:
-        print(text)
-    else:
-        SHAPES.write_text(text)
-        print(f"Written: {SHAPES}")
+    derived(__doc__, SHAPES, _file)
+
+
+def _file(folder: Path) -> str:
+    tables = usable(read_curves(folder, {}))
+    return to_yaml(derive(tables.values()), tables)
 
 
 if __name__ == "__main__":

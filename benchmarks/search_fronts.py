@@ -27,7 +27,6 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 
@@ -42,6 +41,7 @@ from derive_costs import COLUMNS, derive_costs
 from derive_prior import derive, usable
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, number, publish
+from table_spaces import NearestRows, OwnRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,27 +89,23 @@ def auto(
     contest: Contest, seed: int, trials: int, *, knows: bool = True, knows_costs: bool = True
 ) -> list[int]:
     """Our sampler, with what it knows or without."""
-    rows = contest.table.configurations()
-    index = {tuple(row.values()): number for number, row in enumerate(rows)}
-    space: dict[str, BaseDistribution] = {
-        name: CategoricalDistribution(sorted({row[name] for row in rows})) for name in rows[0]
-    }
+    own = OwnRows(contest.table)
     study = optuna.create_study(directions=DIRECTIONS)
     study.set_user_attr(NUM_PAIRS, contest.table.num_pairs)
     costs = contest.costs if knows_costs else {}
     tried: list[int] = []
     for trial_number in range(trials):
         study.sampler = InformedSampler(
-            space,
+            own.space,
             trial_seed(seed, trial_number),
             (),
             contest.wells,
             MODELS if knows else ALONE,
-            choose_from=rows,
+            choose_from=own.rows,
             costs=costs,
         )
-        trial = study.ask(space)
-        tried.append(index[tuple(trial.params[name] for name in rows[0])])
+        trial = study.ask(own.space)
+        tried.append(own.row(trial.params))
         study.tell(trial, contest.values(tried[-1]))
     return tried
 
@@ -118,21 +114,12 @@ def optunas(make: Callable[[int], BaseSampler]) -> Search:
     """One of Optuna's samplers, on the grid of the table's values."""
 
     def search(contest: Contest, seed: int, trials: int) -> list[int]:
-        choices = contest.table.choices()
-        space: dict[str, BaseDistribution] = {
-            name: IntDistribution(0, len(values) - 1) for name, values in choices.items()
-        }
-        grid_NS = np.array(
-            [[choices[name].index(row[name]) for name in choices] for row in contest.table.rows]
-        )
+        grid = NearestRows(contest.table)
         study = optuna.create_study(directions=DIRECTIONS, sampler=make(seed))
         tried: list[int] = []
         for _ in range(trials):
-            trial = study.ask(space)
-            distance_N = np.abs(grid_NS - [trial.params[name] for name in choices]).sum(1)
-            distance_N = distance_N.astype(float)
-            distance_N[tried] = np.inf
-            tried.append(int(distance_N.argmin()))
+            trial = study.ask(grid.space)
+            tried.append(grid.row(trial.params, tried))
             study.tell(trial, contest.values(tried[-1]))
         return tried
 

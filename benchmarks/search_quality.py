@@ -20,12 +20,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import create_trial
 
@@ -38,6 +37,7 @@ from automl_tf.search.strategy import distribution, trial_seed
 from derive_prior import derive, usable
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, number, publish
+from table_spaces import NearestRows, OwnRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,10 +92,7 @@ def auto(
     contest: Contest, seed: int, trials: int, *, learns: bool = False, kind: str = "auto"
 ) -> list[int]:
     """Our sampler, with the prior, with earlier studies, or with neither."""
-    table = contest.table
-    rows = table.configurations()
-    index = {_key(row): number for number, row in enumerate(rows)}
-    space = _space(rows)
+    table, own = contest.table, OwnRows(contest.table)
     names = [other.name for other in contest.others] if learns else []
     study = optuna.create_study(
         direction="maximize",
@@ -113,10 +110,10 @@ def auto(
     tried: list[int] = []
     for trial_number in range(trials):
         study.sampler = InformedSampler(
-            space, trial_seed(seed, trial_number), names, wells, models, choose_from=rows
+            own.space, trial_seed(seed, trial_number), names, wells, models, choose_from=own.rows
         )
-        trial = study.ask(space)
-        tried.append(index[_key(trial.params)])
+        trial = study.ask(own.space)
+        tried.append(own.row(trial.params))
         study.tell(trial, float(table.bleu[tried[-1]]))
     optuna.delete_study(study_name=study.study_name, storage=contest.storage)
     return tried
@@ -126,36 +123,16 @@ def optunas(make: Callable[[int], BaseSampler]) -> Search:
     """One of Optuna's samplers, on the grid of the table's values."""
 
     def search(contest: Contest, seed: int, trials: int) -> list[int]:
-        choices = contest.table.choices()
-        space: dict[str, BaseDistribution] = {
-            name: IntDistribution(0, len(values) - 1)
-            if isinstance(values[0], int | float)
-            else CategoricalDistribution(list(range(len(values))))
-            for name, values in choices.items()
-        }
-        grid_NS = np.array(
-            [[choices[name].index(row[name]) for name in choices] for row in contest.table.rows]
-        )
+        grid = NearestRows(contest.table)
         study = optuna.create_study(direction="maximize", sampler=make(seed))
         tried: list[int] = []
         for _ in range(trials):
-            trial = study.ask(space)
-            distance_N = np.abs(grid_NS - [trial.params[name] for name in choices]).sum(1)
-            distance_N = distance_N.astype(float)
-            distance_N[tried] = np.inf
-            tried.append(int(distance_N.argmin()))
+            trial = study.ask(grid.space)
+            tried.append(grid.row(trial.params, tried))
             study.tell(trial, float(contest.table.bleu[tried[-1]]))
         return tried
 
     return search
-
-
-def _space(rows: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
-    return {name: CategoricalDistribution(sorted({row[name] for row in rows})) for name in rows[0]}
-
-
-def _key(configuration: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(configuration.items()))
 
 
 SEARCHES: dict[str, Search] = {
@@ -174,7 +151,6 @@ SEARCHES: dict[str, Search] = {
         contest, seed, trials, kind="upside down"
     ),
 }
-SLOW = "gp"
 
 
 def main() -> None:
@@ -185,10 +161,10 @@ def main() -> None:
     replays: dict[str, dict[str, list[Replay]]] = {}
     for sampler in options.samplers:
         replays[sampler] = {}
-        seeds = options.slow_seeds if sampler == SLOW else options.seeds
         for contest in contests:
-            searched = [_replay(sampler, contest, seed, options.hide) for seed in range(seeds)]
-            replays[sampler][contest.table.name] = searched
+            replays[sampler][contest.table.name] = [
+                _replay(sampler, contest, seed, options.hide) for seed in range(options.seeds)
+            ]
     seconds = _ask_seconds()
     publish(
         "search_quality",
@@ -213,7 +189,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="where PAIR.csv files lie")
     parser.add_argument("--samplers", nargs="+", choices=SEARCHES, default=list(SEARCHES))
     parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--slow-seeds", type=int, default=3, help="seeds of Optuna's GP")
     parser.add_argument(
         "--pairs", nargs="*", default=[], metavar="NAME=PAIRS", help="sizes of other corpora"
     )
@@ -239,12 +214,11 @@ def _contest(table: HpoTable, tables: Mapping[str, HpoTable]) -> Contest:
     for other in others:
         study = optuna.create_study(direction="maximize", storage=storage, study_name=other.name)
         study.set_user_attr(NUM_PAIRS, other.num_pairs)
-        rows = other.configurations()
-        space = _space(rows)
+        own = OwnRows(other)
         study.add_trials(
             [
-                create_trial(params=row, distributions=space, value=float(bleu))
-                for row, bleu in zip(rows, other.bleu, strict=True)
+                create_trial(params=row, distributions=own.space, value=float(bleu))
+                for row, bleu in zip(own.rows, other.bleu, strict=True)
             ]
         )
     return Contest(table, others, derive(others), derive(far), storage)

@@ -244,9 +244,9 @@ class StudyConfig(Settings):
     """Configurations by dotted path that are tried first; what they leave out is sampled."""
     start_with_base: bool = True
     """Whether the paper's base model, brought into the space, is the very first trial."""
-    sampler: Sampler = TPESampler(kind="tpe")
+    sampler: Sampler = AutoSampler(kind="auto")
     """How the next configuration is proposed."""
-    pruner: Pruner = MedianPruner(kind="median")
+    pruner: Pruner = AutoPruner(kind="auto")
     """Which trials are stopped early; with several objectives `auto` alone can tell."""
     budget: Budget = Budget()
     """When the study is over."""
@@ -287,15 +287,13 @@ class StudyConfig(Settings):
                 f"sampler.kind = cmaes serves one objective, not {number}. Use tpe, gp or nsgaii.",
                 "sampler.kind",
             )
-        if self.pruner.kind in ("none", "auto"):
-            return self
-        if "pruner" in self.model_fields_set:
+        if self.pruner.kind not in ("auto", "none"):
             raise MisfitError(
                 f"pruner.kind = {self.pruner.kind} compares trials by one number, but there are "
                 f"{number} objectives. Use pruner: {{kind: auto}} or {{kind: none}}.",
                 "pruner.kind",
             )
-        return self.model_copy(update={"pruner": NoPruner(kind="none")})
+        return self
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def test_a_study_of_three_lines_has_every_default(tmp_path: Path) -> None:
     config = read_study(write_study(tmp_path)).config
     assert config.space == (tmp_path / "space.yaml").resolve()
     assert config.objectives == ("bleu",)
-    assert (config.sampler.kind, config.pruner.kind) == ("tpe", "median")
+    assert (config.sampler.kind, config.pruner.kind) == ("auto", "auto")
     assert config.corpus.train_pairs > config.corpus.validation_pairs
     assert not config.fixed
 

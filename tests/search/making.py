@@ -32,7 +32,6 @@ GRID: dict[str, Domain] = {
     "model.encoder_layers": Range(low=1, high=5, step=2),
     "model.dropout": Range(low=0.0, high=0.1, step=0.1),
 }
-Params = dict[str, Any]
 PATIENCE_SECONDS = 300
 """Longest wait for another process; a busy machine takes its time."""
 
@@ -113,14 +112,23 @@ def processes() -> ForkServerContext:
     return context
 
 
-def claimed_by(workers: int, home: Path, made: Definition) -> list[tuple[int, Params]]:
-    """What so many processes claim of a study at once, in the order of the trials' numbers."""
+def claimed_by(
+    workers: int, home: Path, made: Definition, work: Callable[..., None] = claim_all
+) -> list[tuple[int, Any]]:
+    """What so many processes claim of a study at once, in the order of the trials' numbers.
+
+    Args:
+        workers: Number of processes.
+        home: Their home.
+        made: The study.
+        work: What each does, given home, study, a queue for pairs of a trial's number and what is
+            to be known of it, and a barrier at which all meet once.
+    """
     new_home(home)
     context = processes()
     claimed, barrier = context.SimpleQueue(), context.Barrier(workers)
     crew = [
-        context.Process(target=claim_all, args=(home, made, claimed, barrier))
-        for _ in range(workers)
+        context.Process(target=work, args=(home, made, claimed, barrier)) for _ in range(workers)
     ]
     for process in crew:
         process.start()

@@ -148,6 +148,9 @@ def _samples(number: int) -> list[dict[str, Any]]:
     ]
 
 
+NONE = {"kind": "none"}
+
+
 def config(**changes: Any) -> StudyConfig:
     return StudyConfig.model_validate(
         {
@@ -155,6 +158,7 @@ def config(**changes: Any) -> StudyConfig:
             "space": Path("space.yaml"),
             "corpus": SyntheticCorpus(kind="synthetic").model_dump(),
             "sampler": {"kind": "tpe", "startup_trials": 5},
+            "pruner": {"kind": "median"},
             "budget": {"trials": 20},
             **changes,
         }
@@ -206,7 +210,7 @@ def study_of(home: Path, number: int) -> optuna.Study:
 
 
 def two_objectives(home: Path) -> optuna.Study:
-    builder = Builder(home, config(objectives=["bleu", "latency"]), SPACE)
+    builder = Builder(home, config(objectives=["bleu", "latency"], pruner=NONE), SPACE)
     for _ in range(8):
         builder.run()
     return builder.study
@@ -215,7 +219,7 @@ def two_objectives(home: Path) -> optuna.Study:
 def three_objectives(home: Path) -> optuna.Study:
     own = {"start_with_base": False, "start_with": [{"model.d_model": 256}]}
     objectives = ["bleu", "latency", "num_parameters"]
-    builder = Builder(home, config(objectives=objectives, **own), SPACE)
+    builder = Builder(home, config(objectives=objectives, pruner=NONE, **own), SPACE)
     for _ in range(4):
         builder.run()
     return builder.study

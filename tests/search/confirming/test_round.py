@@ -1,6 +1,5 @@
 """The round of confirmation by claims: what is queued, for whom, and who does not see it."""
 
-import multiprocessing
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from automl_tf.search.record import (
 from automl_tf.search.watch import standing
 from automl_tf.search.worker import claim
 from tests.search.confirming.rounds import end, run_round, search, states, study
-from tests.search.making import PATIENCE_SECONDS, bench, new_home, processes
+from tests.search.making import PATIENCE_SECONDS, bench, claimed_by, new_home
 
 
 def confirmed(claimed: list[optuna.Trial]) -> list[int | None]:
@@ -205,18 +204,6 @@ def test_workers_that_finish_at_once_queue_nothing_twice(tmp_path: Path) -> None
     home = new_home(tmp_path)
     made = study(confirm={"top": 3, "seeds": 3})
     search(bench(home, made))
-    context = processes()
-    claimed, barrier = context.SimpleQueue(), context.Barrier(4)
-    crew: list[multiprocessing.process.BaseProcess] = [
-        context.Process(target=_confirm, args=(home, made, claimed, barrier)) for _ in range(4)
-    ]
-    for process in crew:
-        process.start()
-    for process in crew:
-        process.join(PATIENCE_SECONDS)
-        assert process.exitcode == 0
-    found = []
-    while not claimed.empty():
-        found.append(claimed.get())
-    assert sorted(number for number, _ in found) == list(range(4, 13))
+    found = claimed_by(4, home, made, _confirm)
+    assert [number for number, _ in found] == list(range(4, 13))
     assert Counter(number for _, number in found) == {0: 3, 1: 3, 3: 3}
