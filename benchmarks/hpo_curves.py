@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpo_tables import BLEU, NO_SETTINGS, PAIRS, HpoTable, searched_rows
+from hpo_tables import BLEU, COSTS, NO_SETTINGS, PAIRS, HpoTable, searched_rows
 
 VALIDATIONS = 40
 """Validations of the average run."""
@@ -69,7 +69,12 @@ def _read(path: Path, name: str, num_pairs: int | None) -> CurveTable:
     every = max(1, round(np.mean([len(run["ppl_curve"]) for run in runs]) / VALIDATIONS))
     curves = [_thinned(curve, every) for curve in _bleu_curves(runs)]
     top = np.array([max(curve.values()) for curve in curves])
-    return CurveTable(HpoTable(name, num_pairs, searched_rows(runs), top), curves)
+    costs = {
+        cost: np.array([math.nan if run[cost] is None else float(run[cost]) for run in runs])
+        for cost in COSTS
+        if cost in runs[0]
+    }
+    return CurveTable(HpoTable(name, num_pairs, searched_rows(runs), top, costs), curves)
 
 
 def _distinct(runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -142,7 +142,7 @@ SEARCHES: dict[str, Search] = {
 
 def references(losses_N2: Array) -> dict[str, Array]:
     """The reference point of each measure."""
-    front = losses_N2[_on_front(losses_N2)]
+    front = losses_N2[on_front(losses_N2)]
     extent = np.ptp(front, axis=0)
     # A front may be a single row.
     extent = np.where(extent > 0, extent, np.ptp(losses_N2, axis=0))
@@ -157,7 +157,8 @@ def hypervolume(losses_N2: Array, reference: Array) -> float:
     return float(compute_hypervolume(np.minimum(losses_N2, reference), reference))
 
 
-def _on_front(losses_N2: Array) -> NDArray[np.bool_]:
+def on_front(losses_N2: Array) -> NDArray[np.bool_]:
+    """Which points no other is better than."""
     at_least_NN = np.all(losses_N2[None] <= losses_N2[:, None], axis=2)
     better_NN = np.any(losses_N2[None] < losses_N2[:, None], axis=2)
     on_front_N: NDArray[np.bool_] = ~np.any(at_least_NN & better_NN, axis=1)
