@@ -90,6 +90,9 @@ class TrainingConfig(Settings):
     """Optimizer steps of the whole training."""
     validate_every: Count = 500
     """Optimizer steps between validations; the last step is always validated."""
+    validate_sentences: Annotated[int, Field(ge=0)] = 500
+    """Sentences of the first validation; each that follows takes twice as many of one fixed order,
+    until it takes all. The last one always does. 0 takes all from the first on."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Validations without a better BLEU after which training stops; 0 never stops early."""
     clip_norm: Annotated[float, Field(ge=0.0)] = 1.0

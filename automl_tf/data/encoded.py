@@ -45,6 +45,11 @@ class Ragged:
         shift = np.repeat(self.offsets[indices] - offsets[:-1], lengths)
         return Ragged(self.ids[np.arange(offsets[-1]) + shift], offsets)
 
+    def first(self, size: int) -> "Ragged":
+        """The first sentences."""
+        offsets = self.offsets[: size + 1]
+        return Ragged(self.ids[: offsets[-1]], offsets)
+
     def renumbered(self, new_ids: npt.NDArray[np.int32]) -> "Ragged":
         """The sentences with the new id for each old one."""
         return Ragged(new_ids[self.ids], self.offsets)
@@ -71,6 +76,10 @@ class EncodedSplit:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def first(self, size: int) -> "EncodedSplit":
+        """The ids of its first sentences."""
+        return EncodedSplit(self.source.first(size), self.target.first(size))
 
     def sources(self) -> list[list[int]]:
         """Source sentences for decoding, each ending with EOS as in training."""

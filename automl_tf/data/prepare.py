@@ -6,6 +6,7 @@ settings, so that trials that differ elsewhere share it and a changed corpus nev
 
 import dataclasses
 import functools
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from automl_tf.errors import UserError
 from automl_tf.model.size import VocabSizes
 
 # Raise it whenever the same corpus and settings would be prepared differently.
-_FORMAT = 1
+_FORMAT = 2
 
 _REPORT = "filters.json"
 _TRAIN, _VALIDATION, _TEST = "train.arrow", "validation.arrow", "test.arrow"
@@ -47,7 +48,8 @@ class PreparedData:
     Attributes:
         vocabulary: Subwords of both languages.
         train: The filtered training split.
-        validation: The whole validation split.
+        validation: The whole validation split, in an order in which its first sentences stand for
+            all of it: see ``fixed_order``.
         report: What was left out of the training split.
         fingerprint: SHA-256 of the text of the corpus.
         folder: Where it stands in the cache.
@@ -132,11 +134,25 @@ def open_prepared(folder: Path, fingerprint: str) -> PreparedData:
     )
 
 
+def fixed_order(size: int) -> list[int]:
+    """An order of a split's sentences that is as good as drawn, and the same everywhere.
+
+    Corpora follow their documents: what stands first in a file is one text, not a sample. The order
+    depends on the number of sentences alone, not on a generator that another version of a library
+    may change, so that all workers and all trials validate on the same first sentences.
+
+    Args:
+        size: Number of sentences.
+    """
+    return sorted(range(size), key=lambda index: hashlib.sha256(str(index).encode()).digest())
+
+
 def _build(corpus: ParallelCorpus, data: DataConfig, folder: Path) -> None:
     vocabulary, train, report = _training_split(corpus, data)
     vocabulary.save(folder)
     write_split(folder / _TRAIN, train)
-    for name, table in ((_VALIDATION, corpus.validation), (_TEST, corpus.test)):
+    validation = corpus.validation.select(fixed_order(len(corpus.validation)))
+    for name, table in ((_VALIDATION, validation), (_TEST, corpus.test)):
         if table is not None:
             write_split(folder / name, _evaluation_split(table, vocabulary, data))
     (folder / _REPORT).write_text(json.dumps(dataclasses.asdict(report)))

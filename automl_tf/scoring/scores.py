@@ -6,6 +6,7 @@ Post (2018), "A Call for Clarity in Reporting BLEU Scores"; Popović (2015), "ch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
@@ -52,6 +53,21 @@ class Scores:
     chrf: float
 
 
+class Merit(NamedTuple):
+    """What a validation counts for among others, as the best of which a trial is known.
+
+    BLEU of different sentences does not compare, and a few may be easy ones: one over more
+    sentences comes before any over fewer, and BLEU decides between equals.
+
+    Attributes:
+        num_sentences: Sentences translated.
+        bleu: BLEU on them.
+    """
+
+    num_sentences: int
+    bleu: float
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Scores with what it takes to compare and to reproduce them.
@@ -96,17 +112,18 @@ class Scorer:
 
     def score(self, hypotheses: Sequence[str]) -> Scores:
         """BLEU and chrF of one hypothesis a reference, in the references' order."""
+        hypotheses = self._paired(hypotheses)
         return Scores(bleu=self.sentences(hypotheses).bleu, chrf=self.chrf(hypotheses))
 
     def sentences(self, hypotheses: Sequence[str]) -> SentenceStatistics:
-        """What the BLEU of one hypothesis a reference is made of."""
+        """What the BLEU of one hypothesis for each of the first references is made of."""
         # sacrebleu's public way counts the n-grams of every reference again.
-        counts = self._bleu._extract_corpus_statistics(self._paired(hypotheses), None)  # noqa: SLF001
+        counts = self._bleu._extract_corpus_statistics(self._first(hypotheses), None)  # noqa: SLF001
         return SentenceStatistics(np.array(counts, dtype=np.int64)[:, :COUNTS])
 
     def chrf(self, hypotheses: Sequence[str]) -> float:
-        """Corpus chrF2 of one hypothesis a reference."""
-        return float(self._chrf.corpus_score(self._paired(hypotheses), None).score)
+        """Corpus chrF2 of one hypothesis for each of the first references."""
+        return float(self._chrf.corpus_score(self._first(hypotheses), None).score)
 
     def evaluate(self, hypotheses: Sequence[str], resamples: int = 1000) -> Evaluation:
         """Scores with bootstrap confidence intervals (Koehn 2004) and signatures.
@@ -131,6 +148,10 @@ class Scorer:
         """BLEU of one sentence, smoothed, against the reference of that index."""
         metric = BLEU(tokenize=self._tokenizer, effective_order=True)
         return float(metric.sentence_score(hypothesis, [self._references[0][index]]).score)
+
+    def _first(self, hypotheses: Sequence[str]) -> list[str]:
+        assert 0 < len(hypotheses) <= len(self._references[0]), "each has its reference"
+        return list(hypotheses)
 
     def _paired(self, hypotheses: Sequence[str]) -> list[str]:
         assert len(hypotheses) == len(self._references[0]), "sacrebleu would drop what is too much"

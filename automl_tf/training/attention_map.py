@@ -55,11 +55,12 @@ def attention_maps(
     Args:
         model: The model, in evaluation mode.
         data: The corpus that it was validated on.
-        hypotheses: Its translations of the whole validation split, ids without end symbols.
+        hypotheses: Its translations of the first sentences of the validation split, ids without
+            end symbols.
     """
     limit = model.length_limit or max(LONGEST_SOURCE + 1, LONGEST_TARGET)
     longest = min(LONGEST_SOURCE + 1, limit), min(LONGEST_TARGET, limit)
-    chosen = chosen_sentences(data, longest[0] - 1)
+    chosen = [index for index in chosen_sentences(data, longest[0] - 1) if index < len(hypotheses)]
     if not chosen:
         return ()
     sources = [[*data.validation.source[index].tolist(), EOS] for index in chosen]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData
@@ -29,7 +28,7 @@ def fit(
     progress: Progress = lambda _point: None,
     should_pause: Pause = lambda: False,
 ) -> FitResult:
-    """Trains one configuration and keeps the weights of its best validation BLEU.
+    """Trains one configuration and keeps the weights of its best validation.
 
     A directory that holds a checkpoint of the same configuration is gone on from, so that the end
     is the same as that of a training that was never interrupted. With several devices, a process
@@ -78,11 +77,6 @@ def _fit(
 
 def _trainer(config: TrialConfig, directory: Path, team: Team, watcher: Watcher) -> L.Trainer:
     training = config.training
-    callbacks: list[Callback] = [watcher]
-    if training.patience:
-        callbacks.append(
-            EarlyStopping("val_bleu", mode="max", patience=training.patience, check_finite=False)
-        )
     trainer = L.Trainer(
         default_root_dir=directory,
         **trainer_options(team),
@@ -93,7 +87,7 @@ def _trainer(config: TrialConfig, directory: Path, team: Team, watcher: Watcher)
         val_check_interval=training.validate_every * training.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        callbacks=callbacks,
+        callbacks=[watcher],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

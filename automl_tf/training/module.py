@@ -10,7 +10,6 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.batches import Batch, TrainingBatches, bucketed, evaluation_batches
@@ -23,6 +22,7 @@ from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.scoring.sentences import SentenceStatistics
 from automl_tf.training.attention_map import AttentionMap, attention_maps
 from automl_tf.training.graphs import StepGraphs, StepWork
+from automl_tf.training.growing import num_validated
 from automl_tf.training.optimizer import MasterAdamW
 from automl_tf.training.randomness import random_state, restore_random_state, seed_apart
 from automl_tf.training.schedule import learning_rate_factor
@@ -105,21 +105,24 @@ class TranslationModule(L.LightningModule):
             self._losses.append((loss, batch.num_tokens))
 
     def on_validation_epoch_end(self) -> None:
-        """Translates the validation split greedily and scores it."""
+        """Translates what this validation takes of the split greedily and scores it."""
         if self.skips_validation:
             return
         total = sum(float(loss) * count for loss, count in self._losses)
         sums = self.team.gather((total, sum(count for _, count in self._losses)))
         self.loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
         self._losses.clear()
-        self.translate_validation()
-        self.log("val_bleu", self.scores.bleu)
+        self.translate_validation(self._num_validated())
 
-    def translate_validation(self) -> None:
-        """Sets hypotheses, ``sentences`` and ``scores`` to what the present weights reach."""
+    def translate_validation(self, num_sentences: int) -> None:
+        """Sets hypotheses, ``sentences`` and ``scores`` to what the present weights reach.
+
+        Args:
+            num_sentences: Sentences to translate, the first of the split.
+        """
         decoded = decoder(self.config.decoding.engine)(
             self.model,
-            self.team.share(self.data.validation.sources()),
+            self.team.share(self.data.validation.first(num_sentences).sources()),
             bos=BOS,
             eos=EOS,
             pad=PAD,
@@ -134,6 +137,12 @@ class TranslationModule(L.LightningModule):
     def attention_maps(self) -> tuple[AttentionMap, ...]:
         """What the present weights look at while they translate some of the sentences."""
         return attention_maps(self.model, self.data, self.hypothesis_ids)
+
+    def _num_validated(self) -> int:
+        """Sentences of a validation at the present step."""
+        return num_validated(
+            self.trainer.global_step, self.config.training, len(self.data.validation)
+        )
 
     def _cross_entropy(self, batch: Batch, smoothing: float) -> Loss:
         hidden_BTD = self.model(batch.source_BS, batch.target_in_BT)
@@ -160,16 +169,18 @@ class TranslationModule(L.LightningModule):
             lambda batch: bucketed(batch, training.batch_tokens, longest),
         )
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """The validation split in batches of like length."""
+    def val_dataloader(self) -> "GrowingBatches":
+        """What each validation takes of the split, in batches of like length."""
+        return GrowingBatches(self._validation_batches, self._num_validated)
+
+    def _validation_batches(self, num_sentences: int) -> list[Batch]:
         batches = evaluation_batches(
-            self.data.validation,
+            self.data.validation.first(num_sentences),
             self.config.training.batch_tokens,
             self.team.rank,
             self.team.size,
         )
-        # Lightning would take a plain list for several loaders.
-        return DataLoader([batch for _, batch in batches], batch_size=None)  # type: ignore[arg-type]
+        return [batch for _, batch in batches]
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, _dataloader_index: int
@@ -250,6 +261,30 @@ class Stream:
 
     def __iter__(self) -> Iterator[Batch]:
         return map(self._shaped, self._batches)
+
+
+class GrowingBatches:
+    """Batches that are made anew whenever their number of sentences has changed.
+
+    Lightning asks once for what it validates on, and again for an iterator at each validation.
+
+    Args:
+        batches: The batches of so many sentences.
+        num_sentences: How many there are to be now.
+    """
+
+    def __init__(
+        self, batches: Callable[[int], list[Batch]], num_sentences: Callable[[], int]
+    ) -> None:
+        self._batches = batches
+        self._num_sentences = num_sentences
+        self._made: tuple[int, list[Batch]] = 0, []
+
+    def __iter__(self) -> Iterator[Batch]:
+        size = self._num_sentences()
+        if size != self._made[0]:
+            self._made = size, self._batches(size)
+        return iter(self._made[1])
 
 
 def build_model(config: TrialConfig, data: PreparedData) -> Transformer:

@@ -11,8 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.batches import Batch
-from automl_tf.scoring.scores import Scores
-from automl_tf.scoring.sentences import SentenceStatistics
+from automl_tf.training.best import Best
 from automl_tf.training.checkpoints import LAST_CHECKPOINT
 from automl_tf.training.machine import machine_load, peak_memory_mb
 from automl_tf.training.module import TranslationModule
@@ -63,9 +62,8 @@ class Watcher(Callback):
         self._should_pause = should_pause
         self._point_every = max(1, config.training.validate_every // POINTS_PER_VALIDATION)
         self._curve: list[CurvePoint] = []
-        self._best: Scores | None = None
-        self._best_step: int | None = None
-        self._best_sentences: SentenceStatistics | None = None
+        self._best: Best | None = None
+        self._validations_since_best = 0
         self._seconds_before = 0.0
         self._recent: list[int] = []
         self._tokens = 0
@@ -107,7 +105,11 @@ class Watcher(Callback):
         if module.skips_validation:
             return
         step = trainer.global_step
-        is_best = self._keep_if_best(module, step)
+        is_best = self._is_best(module, step)
+        if is_best:
+            weights = module.master_optimizer.full_precision(module.model)
+            self._write(weights, self._directory / BEST_WEIGHTS)
+        self._validations_since_best = 0 if is_best else self._validations_since_best + 1
         self._keep_recent(module, step)
         decision = self._observer(
             Validation(
@@ -131,6 +133,8 @@ class Watcher(Callback):
         if decision is Decision.STOP:
             self.outcome = Outcome.STOPPED
             trainer.should_stop = True
+        elif self._validations_since_best >= (self._config.patience or math.inf):
+            trainer.should_stop = True
         elif step < self._config.max_steps and self._should_pause():
             self.outcome = Outcome.PAUSED
             trainer.should_stop = True
@@ -138,12 +142,9 @@ class Watcher(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of the training so far."""
-        best = None if self._best is None else (self._best.bleu, self._best.chrf)
-        sentences = None if self._best_sentences is None else self._best_sentences.to_text()
         return {
-            "best": best,
-            "best_step": self._best_step,
-            "best_sentences": sentences,
+            "best": None if self._best is None else self._best.state_dict(),
+            "validations_since_best": self._validations_since_best,
             "seconds": self._seconds(),
             "recent": self._recent,
             "curve": [tuple(vars(point).values()) for point in self._curve],
@@ -151,10 +152,8 @@ class Watcher(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from what ``state_dict`` gave."""
-        self._best = None if state["best"] is None else Scores(*state["best"])
-        self._best_step = state["best_step"]
-        if state["best_sentences"] is not None:
-            self._best_sentences = SentenceStatistics.from_text(state["best_sentences"])
+        self._best = None if state["best"] is None else Best.from_state(state["best"])
+        self._validations_since_best = state["validations_since_best"]
         self._seconds_before = state["seconds"]
         self._recent = state["recent"]
         self._curve = [CurvePoint(*values) for values in state["curve"]]
@@ -163,10 +162,8 @@ class Watcher(Callback):
         """Keeps the mean of the last weights instead, if they translate the split better."""
         weights = average_weights([self._recent_path(step) for step in self._recent])
         module.model.load_state_dict(weights, strict=False)
-        module.translate_validation()
-        if self._best is None or module.scores.bleu > self._best.bleu:
-            self._best, self._best_step = module.scores, self._recent[-1]
-            self._best_sentences = module.sentences
+        module.translate_validation(len(module.data.validation))
+        if self._is_best(module, self._recent[-1]):
             self._write(weights, self._directory / BEST_WEIGHTS)
         # Whoever has been scored has read them.
         for step in self._recent if self._team.leads else ():
@@ -174,8 +171,11 @@ class Watcher(Callback):
 
     def result(self, step: int) -> FitResult:
         """What the training came to."""
+        best = self._best
+        if best is None:
+            return FitResult(self.outcome, step, None, None, None, self._seconds())
         return FitResult(
-            self.outcome, step, self._best_step, self._best, self._best_sentences, self._seconds()
+            self.outcome, step, best.step, best.scores, best.sentences, self._seconds()
         )
 
     def _note_point(self, step: int, loss: float, module: TranslationModule) -> None:
@@ -195,13 +195,12 @@ class Watcher(Callback):
         if not (math.isfinite(point.loss) and math.isfinite(point.grad_norm)):
             self.outcome = Outcome.DIVERGED
 
-    def _keep_if_best(self, module: TranslationModule, step: int) -> bool:
-        if self._best is not None and module.scores.bleu <= self._best.bleu:
+    def _is_best(self, module: TranslationModule, step: int) -> bool:
+        """Whether what the module was just scored with is the best so far; then it is noted."""
+        found = Best(step, module.scores, module.sentences)
+        if self._best is not None and found.merit <= self._best.merit:
             return False
-        self._best, self._best_step = module.scores, step
-        self._best_sentences = module.sentences
-        weights = module.master_optimizer.full_precision(module.model)
-        self._write(weights, self._directory / BEST_WEIGHTS)
+        self._best = found
         return True
 
     def _keep_recent(self, module: TranslationModule, step: int) -> None:

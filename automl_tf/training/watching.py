@@ -47,7 +47,8 @@ class Validation:
 
     Attributes:
         step: Optimizer steps done.
-        scores: BLEU and chrF of the greedy translations of the validation split.
+        scores: BLEU and chrF of the greedy translations of the first sentences of the validation
+            split, or of all.
         sentences: What that BLEU is made of, in the order of the split.
         loss: Cross entropy without smoothing, in nats a token.
         hypotheses: The translations, in the order of the split.
@@ -55,7 +56,8 @@ class Validation:
         seconds: Time of the training so far, in seconds of wall time over all its sessions.
         peak_memory_mb: Largest memory of the process or of the device so far, in MB.
         machine_load: How busy the machine is, by metric.
-        is_best: Whether no earlier validation had a higher BLEU.
+        is_best: Whether it is the best so far: of more sentences than any before, or of as many as
+            the best and with a higher BLEU.
         attention: Where the model looks while it translates some sentences; empty unless it is
             the best so far.
     """
@@ -76,6 +78,7 @@ class Validation:
         """The validation under the names that people see."""
         return {
             "val_bleu": self.scores.bleu,
+            "val_sentences": float(len(self.sentences)),
             "val_chrf": self.scores.chrf,
             "val_loss": self.loss,
             "val_perplexity": math.exp(min(self.loss, LARGEST_EXPONENT)),

@@ -1,5 +1,7 @@
+import itertools
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from automl_tf.data import stamps
 from automl_tf.data.characters import normalize
 from automl_tf.data.encoded import EncodedSplit
 from automl_tf.data.filters import FilterReport
-from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.data.prepare import PreparedData, fixed_order, prepare
 from automl_tf.data.subwords import UNK
 from automl_tf.errors import UserError
 
@@ -28,12 +30,23 @@ def texts(prepared: PreparedData, split: EncodedSplit) -> list[tuple[str, str]]:
     return list(zip(*decoded, strict=True))
 
 
+def raw_texts(prepared: PreparedData) -> list[tuple[str, str]]:
+    """The text of the validation split, pair by pair."""
+    split = prepared.validation
+    return list(zip(split.source_text, split.target_text, strict=True))
+
+
+def in_order(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The pairs of a validation split in the order in which they are prepared."""
+    return [lines[index] for index in fixed_order(len(lines))]
+
+
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("subword", ["bpe", "unigram"])
 def test_splits_hold_the_corpus(*, joint: bool, subword: str, corpus, pairs) -> None:
     prepared = prepare(corpus.config(joint_vocab=joint, subword=subword), corpus.cache)
     assert texts(prepared, prepared.train) == pairs(300)
-    assert texts(prepared, prepared.validation) == pairs(20, 1000)
+    assert texts(prepared, prepared.validation) == in_order(pairs(20, 1000))
     assert prepared.report == FilterReport(kept=300)
     test = prepared.load_test()
     assert test is not None
@@ -48,13 +61,14 @@ def test_filters_touch_the_training_split_alone(corpus, pairs) -> None:
     extra = [*pairs(1), ("", "leer"), pairs(1, 1000)[0], (pairs(1, 2000)[0][0], "anders")]
     long = [("word " * 200, "Wort " * 200), ("house house " * 5, "Haus")]
     corpus.write("train", [*pairs(300), *extra, *long])
-    corpus.write("validation", [*pairs(5, 1000), *pairs(2, 1000), ("", "leer"), *long])
+    validation = [*pairs(5, 1000), *pairs(2, 1000), ("", "leer"), *long]
+    corpus.write("validation", validation)
     prepared = prepare(corpus.config(max_length=50, max_ratio=4.0), corpus.cache)
     assert prepared.report == FilterReport(
         kept=300, empty=1, duplicate=1, in_validation_or_test=4, too_long=0, ratio=0
     )
     assert len(prepared.validation) == 10
-    assert prepared.validation.target_text[-2:] == [long[0][1], "Haus"]
+    assert raw_texts(prepared) == in_order(validation)
     assert prepared.validation.source.lengths.max() == 50
     assert prepared.validation.target.lengths.max() == 50
     corpus.write("validation", pairs(5, 1000))
@@ -66,10 +80,11 @@ def test_filters_touch_the_training_split_alone(corpus, pairs) -> None:
 def test_models_read_normalised_text_and_references_stay_raw(corpus, pairs) -> None:
     raw = ("e\u0301  \x07a", "o\u0308\u00a0 b")
     corpus.write("train", [*pairs(50), raw])
-    corpus.write("validation", [raw, *pairs(3, 1000)])
+    validation = [raw, *pairs(3, 1000)]
+    corpus.write("validation", validation)
     prepared = prepare(corpus.config(deduplicate=False), corpus.cache)
     assert texts(prepared, prepared.train)[-1] == (normalize(raw[0]), normalize(raw[1]))
-    assert (prepared.validation.source_text[0], prepared.validation.target_text[0]) == raw
+    assert raw_texts(prepared) == in_order(validation)
 
 
 def test_unseen_outputs_are_unknown_in_targets_alone(corpus) -> None:
@@ -168,3 +183,37 @@ def test_several_processes_at_once(corpus) -> None:
         assert json.loads(stdout) == [prepared.folder.name, prepared.train.target.ids.tolist()]
     entries = [path for path in (corpus.cache / "prepared").iterdir() if path.is_dir()]
     assert len(entries) == 2
+
+
+@pytest.mark.parametrize("size", [1, 2, 40, 3000])
+def test_the_fixed_order_holds_every_sentence_once(size: int) -> None:
+    order = fixed_order(size)
+    assert sorted(order) == list(range(size))
+    assert order == fixed_order(size)
+
+
+def test_the_first_sentences_of_the_fixed_order_come_from_everywhere() -> None:
+    """Quarters of a file, as of four documents, each give about a quarter of a prefix."""
+    size, prefix = 3000, 500
+    first = fixed_order(size)[:prefix]
+    parts = [sum(4 * index // size == quarter for index in first) for quarter in range(4)]
+    # The standard deviation of such a share of a random sample, without replacement.
+    spread = (prefix * (1 / 4) * (3 / 4) * (1 - prefix / size)) ** 0.5
+    assert all(abs(part - prefix / 4) < 3 * spread for part in parts)
+    neighbours = [abs(here - there) for here, there in itertools.pairwise(first)]
+    assert statistics.mean(neighbours) == pytest.approx(size / 3, rel=0.1)
+
+
+def test_the_order_is_the_same_for_all_trials(corpus) -> None:
+    few, many = (prepare(corpus.config(vocab_size=size), corpus.cache) for size in (200, 300))
+    assert few.folder != many.folder
+    assert raw_texts(few) == raw_texts(many)
+
+
+def test_first_sentences_are_those_of_the_whole(corpus) -> None:
+    prepared = prepare(corpus.config(), corpus.cache)
+    whole, first = prepared.validation, prepared.validation.first(7)
+    assert len(first) == 7
+    assert first.sources() == whole.sources()[:7]
+    assert texts(prepared, first) == texts(prepared, whole)[:7]
+    assert len(whole.first(len(whole))) == len(whole)

@@ -9,6 +9,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -92,11 +93,17 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(
 @WITHOUT_GPUS
 @pytest.mark.slow
 def test_two_devices_train_like_one(reversal: dict, cache: Path, tmp_path: Path) -> None:
-    config = exact(reversal, training__accumulate=2, training__average_checkpoints=2)
+    config = exact(
+        reversal,
+        training__accumulate=2,
+        training__average_checkpoints=2,
+        training__validate_sentences=11,
+    )
     data = prepare(config, cache)
     one, two = Recorder(), Recorder()
     expected = fit(on_devices(config, 1), data, tmp_path / "one", one)
     result = fit(on_devices(config, 2), data, tmp_path / "two", two)
+    assert [len(told.sentences) for told in two.told] == [11, 22, 40]
     assert (result.outcome, result.step) == (expected.outcome, expected.step)
     assert (result.best, result.best_step) == (expected.best, expected.best_step)
     for told, other in zip(two.told, one.told, strict=True):
@@ -105,6 +112,7 @@ def test_two_devices_train_like_one(reversal: dict, cache: Path, tmp_path: Path)
             other.scores,
             other.hypotheses,
         )
+        assert np.array_equal(told.sentences.counts_NC, other.sentences.counts_NC)
         assert told.loss == pytest.approx(other.loss, rel=1e-5)
     assert torch.allclose(torch.tensor(two.curve), torch.tensor(one.curve), rtol=1e-4)
     assert_close(load_best(tmp_path / "two"), load_best(tmp_path / "one"))
