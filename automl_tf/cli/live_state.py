@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automl_tf.config.study import StudyConfig
+from automl_tf.scoring.scores import Merit
 from automl_tf.search.events import (
     Event,
     Notice,
@@ -75,7 +76,7 @@ class LiveState:
         self.counts: Mapping[str, int] = {}
         self.spent = 0
         self.lost: frozenset[int] = frozenset()
-        self.best: tuple[float, int] | None = None
+        self._best: tuple[Merit, int] | None = None
         self._clock = clock
         self._since = clock()
         self._starts: dict[int, TrialStarted] = {}
@@ -91,6 +92,11 @@ class LiveState:
         """Seconds since the search was started."""
         return self.now - self._since
 
+    @property
+    def best(self) -> tuple[float, int] | None:
+        """The BLEU of the best validation so far and its trial."""
+        return None if self._best is None else (self._best[0].bleu, self._best[1])
+
     def params_of(self, trial: int) -> tuple[Mapping[str, Any], int] | None:
         """The settings and the size of a trial that was seen to start."""
         started = self._starts.get(trial)
@@ -105,8 +111,8 @@ class LiveState:
                 step = max(trial.intermediate)
                 self._validated[trial.number] = (step, trial.intermediate[step])
             is_found = trial.state != "failed" and trial.confirms is None
-            if trial.best_bleu is not None and is_found:
-                self._note_best(trial.best_bleu, trial.number)
+            if trial.best_merit is not None and is_found:
+                self._note_best(trial.best_merit, trial.number)
 
     def note(self, worker: int | None, event: Event) -> None:
         """Takes note of an event."""
@@ -146,20 +152,20 @@ class LiveState:
         self._validated[event.trial] = (event.step, event.bleu)
         started = self._starts.get(event.trial)
         if started is None or started.confirms is None:
-            self._note_best(event.bleu, event.trial)
+            self._note_best(Merit(event.sentences, event.bleu), event.trial)
         running = self.running.get(event.trial)
         if running is not None:
             running.note_step(event.step, self.now)
             running.bleu = event.bleu
 
-    def _note_best(self, bleu: float, trial: int) -> None:
-        if self.best is None or bleu > self.best[0]:
-            self.best = (bleu, trial)
+    def _note_best(self, merit: Merit, trial: int) -> None:
+        if self._best is None or merit > self._best[0]:
+            self._best = merit, trial
 
     def _stand(self, event: StudyStanding) -> None:
         self.counts, self.spent, self.lost = event.counts, event.spent, frozenset(event.lost)
         if event.best_trial is not None and event.best_bleu is not None:
-            self.best = (event.best_bleu, event.best_trial)
+            self._best = Merit(event.best_sentences, event.best_bleu), event.best_trial
         # A worker that was killed told no end of its trial.
         self.running = {
             number: running for number, running in self.running.items() if number in event.running

@@ -36,8 +36,8 @@ def print_studies(boards: Sequence[Leaderboard]) -> None:
     for name in ("study", "complete", "pruned", "failed", "running", "waiting", "best BLEU"):
         table.add_column(name, justify="left" if name == "study" else "right")
     for board in boards:
-        bleus = [trial.best_bleu for trial in board.searched if trial.best_bleu is not None]
-        best = f"{max(bleus):.2f}" if bleus else ""
+        merits = [merit for trial in board.searched if (merit := trial.best_merit) is not None]
+        best = f"{max(merits).bleu:.2f}" if merits else ""
         table.add_row(board.study, *(str(count) for count in board.counts.values()), best)
     _console().print(table)
 
@@ -84,7 +84,7 @@ def _confirmation_table(confirmation: Confirmation) -> Table:
 def _trials_table(board: Leaderboard, settings: Sequence[str], gap: str) -> Table:
     table = Table(box=None, pad_edge=False)
     columns = ["trial", "state", *(name for name, _ in board.objectives), "BLEU by step"]
-    highest = max((trial.best_bleu or 0.0 for trial in board.trials), default=0.0)
+    bleus = [bleu for trial in board.trials for bleu in trial.intermediate.values()]
     for name in columns:
         is_text = name in ("state", "BLEU by step")
         table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
@@ -92,7 +92,7 @@ def _trials_table(board: Leaderboard, settings: Sequence[str], gap: str) -> Tabl
         title = name.split(".")[-1].replace("_", gap)
         table.add_column(title, justify="right", no_wrap=True)
     for trial in board.ranked():
-        table.add_row(*_cells(trial, board, settings, highest))
+        table.add_row(*_cells(trial, board, settings, max(bleus, default=0.0)))
     return table
 
 

@@ -64,8 +64,9 @@ class TrainingDisplay(AbstractContextManager["TrainingDisplay"]):
         if self._quiet:
             return
         scores, best = validation.scores, "  best so far" if validation.is_best else ""
+        size = len(validation.sentences)
         self._bar.console.print(
             f"step {validation.step}: BLEU {scores.bleu:.2f}  chrF {scores.chrf:.2f}  loss "
-            f"{validation.loss:.3f}{best}",
+            f"{validation.loss:.3f}  {size:,} sentences{best}",
             highlight=False,
         )

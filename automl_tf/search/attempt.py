@@ -135,13 +135,16 @@ class Attempt:
         trial, scores, step = self._trial, validation.scores, validation.step
         told = trial.user_attrs.get(VALIDATIONS, {})
         now = {"bleu": scores.bleu, "chrf": scores.chrf, "loss": validation.loss}
+        now["sentences"] = len(validation.sentences)
         if validation.curve:
             last = validation.curve[-1]
             now.update(train_loss=last.loss, tokens_per_second=last.tokens_per_second)
         trial.set_user_attr(VALIDATIONS, {**told, str(step): now})
         self._keep_sentences(validation)
         trial.set_user_attr(SECONDS, validation.seconds)
-        self._bench.tell(TrialValidated(trial.number, step, scores.bleu, scores.chrf))
+        self._bench.tell(
+            TrialValidated(trial.number, step, scores.bleu, scores.chrf, len(validation.sentences))
+        )
         samples = self._story.validated(validation)
         if validation.is_best:
             trial.set_user_attr(SAMPLES, samples)

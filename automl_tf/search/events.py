@@ -39,12 +39,13 @@ class TrialProgress:
 
 @dataclass(frozen=True)
 class TrialValidated:
-    """A trial was validated."""
+    """A trial was validated, on so many sentences (0 if that is not known)."""
 
     trial: int
     step: int
     bleu: float
     chrf: float
+    sentences: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,10 @@ class StudyStanding:
         spent: Trials that have ended and count against the budget.
         running: Numbers of the trials that run.
         lost: Those of them whose worker is gone: they wait for another one to notice.
-        best_trial: Number of the trial with the highest validation BLEU, once there is one.
+        best_trial: Number of the trial with the best validation, once there is one: of those over
+            the most sentences the one with the highest BLEU.
         best_bleu: That BLEU.
+        best_sentences: Sentences that it was computed on, 0 if that is not known.
     """
 
     counts: dict[str, int]
@@ -107,6 +110,7 @@ class StudyStanding:
     lost: list[int]
     best_trial: int | None
     best_bleu: float | None
+    best_sentences: int = 0
 
 
 Event = (

@@ -1,12 +1,13 @@
 """What a study has found so far, read from the storage alone."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automl_tf.scoring.scores import Merit
 from automl_tf.search.bench import STATE_NAMES
 from automl_tf.search.confirming.round import SearchedStudy
 from automl_tf.search.confirming.verdict import Confirmation, confirmation
@@ -23,6 +24,7 @@ from automl_tf.search.record import (
     Definition,
     confirming_words,
     confirms,
+    num_validated,
     read_definition,
     searched,
     validations,
@@ -55,6 +57,7 @@ class TrialRow:
         max_steps: Optimizer steps of the whole of it, once its settings are drawn.
         worker: Host, process and start of the worker that has it or had it last.
         confirms: The trial that it repeats with another seed, if it does.
+        sentences: Sentences of each validation by optimizer step, where that is known.
     """
 
     number: int
@@ -71,6 +74,7 @@ class TrialRow:
     max_steps: int | None = None
     worker: str | None = None
     confirms: int | None = None
+    sentences: dict[int, int] = field(default_factory=dict)
 
     @property
     def last_step(self) -> int | None:
@@ -78,9 +82,18 @@ class TrialRow:
         return max(self.intermediate, default=None)
 
     @property
+    def best_merit(self) -> Merit | None:
+        """The best validation so far."""
+        return max(map(self.merit, self.intermediate), default=None)
+
+    @property
     def best_bleu(self) -> float | None:
-        """The best validation BLEU so far."""
-        return max(self.intermediate.values(), default=None)
+        """BLEU of the best validation so far."""
+        return None if self.best_merit is None else self.best_merit.bleu
+
+    def merit(self, step: int) -> Merit:
+        """What the validation at a step counts for."""
+        return Merit(self.sentences.get(step, 0), self.intermediate[step])
 
 
 @dataclass(frozen=True)
@@ -198,6 +211,7 @@ def _row(trial: FrozenTrial, run_ids: dict[str, str], max_steps: int | None) -> 
         params={**trial.system_attrs.get("fixed_params", {}), **trial.params},
         values=list(trial.values) if trial.state == TrialState.COMPLETE else None,
         intermediate={step: scores["bleu"] for step, scores in validations(trial).items()},
+        sentences=num_validated(trial),
         reason=_reason(trial),
         num_parameters=attributes.get(NUM_PARAMETERS),
         seconds=attributes.get(SECONDS, 0.0),
@@ -224,6 +238,7 @@ def _row_json(trial: TrialRow) -> dict[str, Any]:
         "params": trial.params,
         "values": trial.values,
         "intermediate": {str(step): bleu for step, bleu in trial.intermediate.items()},
+        "sentences": {str(step): size for step, size in trial.sentences.items()},
         "reason": trial.reason,
         "num_parameters": trial.num_parameters,
         "seconds": round(trial.seconds, 3),

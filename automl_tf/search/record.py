@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from automl_tf.config.space import Domain, Space
 from automl_tf.config.study import Study, StudyConfig
 from automl_tf.errors import Place, UserError
+from automl_tf.scoring.scores import Merit
 from automl_tf.scoring.sentences import SentenceStatistics
 
 DEFINITION = "definition"
@@ -132,9 +133,35 @@ def validations(trial: optuna.Trial | FrozenTrial) -> dict[int, dict[str, float]
     return {int(step): scores for step, scores in trial.user_attrs.get(VALIDATIONS, {}).items()}
 
 
+def num_validated(trial: optuna.Trial | FrozenTrial) -> dict[int, int]:
+    """The sentences of each validation of a trial by optimizer step; 0 where it is not known."""
+    return {step: int(scores.get("sentences", 0)) for step, scores in validations(trial).items()}
+
+
+def best_merit(trial: optuna.Trial | FrozenTrial) -> Merit | None:
+    """The best of a trial's validations so far."""
+    sizes = num_validated(trial)
+    return max(
+        (Merit(sizes[step], scores["bleu"]) for step, scores in validations(trial).items()),
+        default=None,
+    )
+
+
 def best_bleu(trial: optuna.Trial | FrozenTrial) -> float | None:
-    """The best BLEU of a trial's validations so far."""
-    return max((scores["bleu"] for scores in validations(trial).values()), default=None)
+    """The BLEU of the best of a trial's validations so far."""
+    merit = best_merit(trial)
+    return None if merit is None else merit.bleu
+
+
+def comparable(trial: FrozenTrial) -> dict[int, float]:
+    """What a trial has reported of validations over as many sentences as the last one."""
+    sizes = num_validated(trial)
+    last = max(trial.intermediate_values, default=0)
+    return {
+        step: bleu
+        for step, bleu in trial.intermediate_values.items()
+        if sizes.get(step, 0) == sizes.get(last, 0)
+    }
 
 
 def sentences_at(trial: FrozenTrial, step: int) -> SentenceStatistics | None:

@@ -9,7 +9,8 @@ from optuna.trial import FrozenTrial
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.config.writing import to_yaml
 from automl_tf.data.prepare import PreparedData
-from automl_tf.search.record import CONFIRMS, SMALLER_BATCHES, best_bleu, confirms
+from automl_tf.scoring.scores import Merit
+from automl_tf.search.record import CONFIRMS, SMALLER_BATCHES, best_merit, confirms
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.study import StudyRun
 from automl_tf.training.attention_picture import ATTENTION, attention_picture
@@ -39,11 +40,11 @@ class TrialStory:
         self._number = trial.number
         self._confirms = confirms(trial)
         self._config = config
-        self._best = best_bleu(trial)
+        self._best = best_merit(trial)
         self._samples: Samples | None = None
         self._run = tracking.trial(
             trial.number,
-            run_name(trial.number, config, self._best, self._confirms),
+            self._name(),
             given_settings(config),
             {
                 "seed": str(config.seed),
@@ -70,9 +71,10 @@ class TrialStory:
     def validated(self, validation: Validation) -> list[dict[str, Any]]:
         """The training curve so far, the scores and some translations, which it returns."""
         assert self._samples is not None, "a trial begins before it is validated"
-        self._best = max(self._best or 0.0, validation.scores.bleu)
+        found = Merit(len(validation.sentences), validation.scores.bleu)
+        self._best = found if self._best is None else max(self._best, found)
         self._run.log_curve([(point.step, point.metrics()) for point in validation.curve])
-        metrics = {**validation.metrics(), "best_bleu": self._best}
+        metrics = {**validation.metrics(), "best_bleu": self._best.bleu}
         self._run.log_metrics(validation.step, metrics)
         samples = self._samples.rows(validation)
         self._run.log_samples(validation.step, samples)
@@ -91,8 +93,12 @@ class TrialStory:
 
     def end(self, state: str, reason: str | None) -> None:
         """The state and why, and a name that says it."""
-        self._run.rename(run_name(self._number, self._config, self._best, self._confirms))
+        self._run.rename(self._name())
         self._run.finish(RUN_STATES[state], reason or "")
+
+    def _name(self) -> str:
+        bleu = None if self._best is None else self._best.bleu
+        return run_name(self._number, self._config, bleu, self._confirms)
 
 
 def run_name(

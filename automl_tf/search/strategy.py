@@ -40,8 +40,9 @@ from automl_tf.errors import Place, UserError
 from automl_tf.search.auto.candidates import Configuration
 from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.avoiding import AvoidingSampler
+from automl_tf.search.pruning.comparing import LikeWithLike
 from automl_tf.search.pruning.pruner import OutlookPruner
-from automl_tf.search.record import outlook_at_stop
+from automl_tf.search.record import comparable, outlook_at_stop
 
 
 def distribution(domain: Domain) -> BaseDistribution:
@@ -180,17 +181,16 @@ def build_pruner(  # noqa: C901 - one case a kind
         case NoPruner():
             return optuna.pruners.NopPruner()
         case MedianPruner(startup_trials=startup, warmup_steps=warmup):
-            return optuna.pruners.MedianPruner(startup, warmup)
+            return LikeWithLike(optuna.pruners.MedianPruner(startup, warmup))
         case PercentilePruner(percentile=share, startup_trials=startup, warmup_steps=warmup):
-            return optuna.pruners.PercentilePruner(share, startup, warmup)
+            return LikeWithLike(optuna.pruners.PercentilePruner(share, startup, warmup))
         case SuccessiveHalvingPruner(min_steps=least, reduction_factor=factor):
             return optuna.pruners.SuccessiveHalvingPruner(least or first_validation, factor)
         case HyperbandPruner(min_steps=least, reduction_factor=factor):
             return optuna.pruners.HyperbandPruner(least or first_validation, max_steps, factor)
         case PatientPruner(patience=patience, min_delta=delta, startup_trials=startup):
-            return optuna.pruners.PatientPruner(
-                optuna.pruners.MedianPruner(startup), patience, delta
-            )
+            rule = optuna.pruners.MedianPruner(startup)
+            return LikeWithLike(optuna.pruners.PatientPruner(rule, patience, delta))
         case ThresholdPruner(lower=lower, warmup_steps=warmup):
             return optuna.pruners.ThresholdPruner(lower=lower, n_warmup_steps=warmup)
 
@@ -218,8 +218,9 @@ def pruning_reason(pruner: Pruner, trials: list[FrozenTrial], number: int, step:
         best = f"the best of {len(peers)} others had {max(peers):.2f}"
         return f"{told}, by the {pruner.kind} rule; {best}"
     share = pruner.percentile if isinstance(pruner, PercentilePruner) else 50.0
+    best_so_far = max(comparable(trials[number]).values())
     bound = float(np.percentile(peers, 100.0 - share))
     return (
-        f"best BLEU {max(so_far.values()):.2f} by step {step} is below {bound:.2f}, what the upper "
+        f"best BLEU {best_so_far:.2f} by step {step} is below {bound:.2f}, what the upper "
         f"{share:g} % of {len(peers)} complete trials had there"
     )

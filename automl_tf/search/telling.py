@@ -16,7 +16,7 @@ from automl_tf.search.record import (
     SEED,
     TRACKING,
     Definition,
-    best_bleu,
+    best_merit,
     read_definition,
     searched,
     settings_of,
@@ -79,7 +79,8 @@ class StudyStory:
         self._end_lost(trials)
         counts = Counter(STATE_NAMES[trial.state] for trial in trials)
         ended = [trial for trial in trials if trial.state.is_finished()]
-        best = max((best_bleu(trial) or 0.0 for trial in searched(ended)), default=0.0)
+        merits = [merit for trial in searched(ended) if (merit := best_merit(trial)) is not None]
+        best = max(merits).bleu if merits else 0.0
         states = {f"trials_{state}": float(counts[state]) for state in STATE_NAMES.values()}
         self.run.progress(len(ended), {"best_bleu": best, **states, **self._volume(trials)})
         self._files.refresh()

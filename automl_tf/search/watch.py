@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automl_tf.scoring.scores import Merit
 from automl_tf.search.bench import STATE_NAMES
 from automl_tf.search.events import (
     Event,
@@ -25,7 +26,9 @@ from automl_tf.search.record import (
     SECONDS,
     WORKER,
     best_bleu,
+    best_merit,
     confirms,
+    num_validated,
     read_definition,
     searched,
     validations,
@@ -124,7 +127,9 @@ class Watch:
             if "train_loss" in scores:
                 pace = scores["tokens_per_second"]
                 yield TrialProgress(trial.number, step, scores["train_loss"], pace)
-            yield TrialValidated(trial.number, step, scores["bleu"], scores["chrf"])
+            yield TrialValidated(
+                trial.number, step, scores["bleu"], scores["chrf"], num_validated(trial)[step]
+            )
 
 
 def end_of(trial: FrozenTrial) -> TrialEnded:
@@ -153,13 +158,14 @@ def standing(trials: list[FrozenTrial], lost: set[int]) -> StudyStanding:
         lost: Numbers of those that run without a worker.
     """
     counts = dict.fromkeys(STATE_NAMES.values(), 0)
-    best: tuple[float, int] | None = None
+    best: tuple[Merit, int] | None = None
     for trial in trials:
         counts[STATE_NAMES[trial.state]] += 1
-        bleu = best_bleu(trial)
-        if bleu is not None and trial.state != TrialState.FAIL and confirms(trial) is None:
+        merit = best_merit(trial)
+        if merit is not None and trial.state != TrialState.FAIL and confirms(trial) is None:
             # Of equals the earlier one.
-            best = max(best or (-1.0, 0), (bleu, -trial.number))
+            found = merit, -trial.number
+            best = found if best is None else max(best, found)
     return StudyStanding(
         counts=counts,
         spent=sum(
@@ -169,5 +175,6 @@ def standing(trials: list[FrozenTrial], lost: set[int]) -> StudyStanding:
         running=[trial.number for trial in trials if trial.state == TrialState.RUNNING],
         lost=sorted(lost),
         best_trial=None if best is None else -best[1],
-        best_bleu=None if best is None else best[0],
+        best_bleu=None if best is None else best[0].bleu,
+        best_sentences=0 if best is None else best[0].num_sentences,
     )

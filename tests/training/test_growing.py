@@ -37,15 +37,17 @@ def trained(
 ) -> list[Validation]:
     """What a training tells that pauses after these validations and goes on each time."""
     told: list[Validation] = []
+    left = set(pauses)
 
     def observe(validation: Validation) -> Decision:
         told.append(validation)
         return Decision.CONTINUE
 
-    while fit(config, data, folder, observe, should_pause=lambda: len(told) in pauses).outcome is (
-        Outcome.PAUSED
-    ):
-        pauses = [pause for pause in pauses if pause != len(told)]
+    def should_pause() -> bool:
+        return len(told) in left
+
+    while fit(config, data, folder, observe, should_pause=should_pause).outcome is Outcome.PAUSED:
+        left.discard(len(told))
     return told
 
 

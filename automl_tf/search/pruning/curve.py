@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from automl_tf.scoring.scores import Merit
+
 Array = NDArray[np.float64]
 
 
@@ -22,7 +24,7 @@ class Curve:
         steps: Optimizer steps of the validations (since the last collapse), ascending, after a
             zero.
         best: Best BLEU up to each of them, after a zero.
-        top: The best BLEU of all, which is what the trial is told with in the end.
+        top: BLEU of the best validation of all, which is what the trial is told with in the end.
     """
 
     steps: Array
@@ -30,24 +32,25 @@ class Curve:
     top: float
 
     @classmethod
-    def of(cls, bleu: Mapping[int, float]) -> "Curve":
+    def of(cls, bleu: Mapping[int, float], sentences: Mapping[int, int] | None = None) -> "Curve":
         """The curve of these validations.
 
         Args:
             bleu: BLEU by step; those that are not numbers say nothing.
+            sentences: Sentences of each validation, where they are not all the same.
         """
         points = [(0.0, 0.0)]
-        top = 0.0
+        top = Merit(0, 0.0)
         for step, value in sorted(bleu.items()):
             if math.isnan(value):
                 continue
-            top = max(top, value)
+            top = max(top, Merit(sentences[step] if sentences else 0, value))
             if value < COLLAPSE * points[-1][1]:
                 points = [(0.0, 0.0), (step, value)]
             else:
                 points.append((step, max(points[-1][1], value)))
         steps, best = np.array(points, dtype=float).T
-        return cls(steps, best, top)
+        return cls(steps, best, top.bleu)
 
     @property
     def now(self) -> float:

@@ -14,12 +14,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import DIRECTIONS, AutoPruner
 from automl_tf.search.pruning.curve import Curve
-from automl_tf.search.pruning.outlook import Aim, Outlook, Rivals, outlook
+from automl_tf.search.pruning.levels import Levels
+from automl_tf.search.pruning.outlook import USUAL_NOISE, Aim, Outlook, Rivals, outlook
+from automl_tf.search.pruning.rivals import noise
 from automl_tf.search.pruning.shapes import Shapes, shipped_shapes
-from automl_tf.search.record import SECONDS, StoppedFor, note_outlook, validations
+from automl_tf.search.record import (
+    SECONDS,
+    StoppedFor,
+    note_outlook,
+    num_validated,
+    validations,
+)
 
 SECONDS_AN_HOUR = 3600
-TRAIN_HOURS = "train_hours"
+BLEU, TRAIN_HOURS = "bleu", "train_hours"
 BEST_ONE = Aim(top=1, num_trials=1)
 """What exceeds all that it is compared with extends the front, whatever comes later."""
 DIGITS = {"num_parameters": 0, "latency": 2, TRAIN_HOURS: 3}
@@ -117,7 +125,8 @@ class FrontPruner:
         if len(self._objectives) == len(costs) + 1:
             # With BLEU alone, the best of them stands in the way.
             cheaper = sorted(cheaper, key=lambda rival: -rival.values[0])[:1]
-        found = [self._against(rival, trial, complete, costs) for rival in cheaper]
+        levels = Levels(complete)
+        found = [self._against(rival, trial, complete, costs, levels) for rival in cheaper]
         return min(found, key=lambda one: (one.chance, -one.mark), default=None)
 
     def _against(
@@ -126,16 +135,18 @@ class FrontPruner:
         trial: FrozenTrial,
         complete: Sequence[FrozenTrial],
         costs: Mapping[str, float],
+        levels: Levels,
     ) -> FrontOutlook:
         """The chance of exceeding one cheaper trial in any quality."""
         outlooks = {}
         for name in self._objectives:
             if DIRECTIONS[name] == "maximize":
                 rivals = Rivals(
-                    complete=[_curve(other, name) for other in complete],
+                    complete=[_curve(other, name, levels) for other in complete],
                     tops=[self._value(rival, name)],
+                    noise=noise(trial, complete) if name == BLEU else USUAL_NOISE,
                 )
-                curve = _curve(trial, name)
+                curve = _curve(trial, name, levels)
                 outlooks[name] = outlook(curve, rivals, self._max_steps, BEST_ONE, self._shapes)
         # At most the sum: how the two go together is not known.
         chance = min(1.0, sum(one.chance for one in outlooks.values()))
@@ -158,5 +169,9 @@ class FrontPruner:
         return float(trial.values[self._objectives.index(name)])
 
 
-def _curve(trial: FrozenTrial, name: str) -> Curve:
-    return Curve.of({step: scores[name] for step, scores in validations(trial).items()})
+def _curve(trial: FrozenTrial, name: str, levels: Levels) -> Curve:
+    scores = {step: told[name] for step, told in validations(trial).items()}
+    if name == BLEU:
+        return levels.curve_of(trial, scores)
+    # Of chrF no counts are kept; it differs less between sentences.
+    return Curve.of(scores, num_validated(trial))

@@ -7,8 +7,9 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
 from automl_tf.config.study import AutoPruner
+from automl_tf.search.pruning.levels import Levels
 from automl_tf.search.pruning.outlook import Aim, Outlook, outlook
-from automl_tf.search.pruning.rivals import curve_of, rivals_of
+from automl_tf.search.pruning.rivals import rivals_of
 from automl_tf.search.pruning.shapes import Shapes, shipped_shapes
 from automl_tf.search.record import StoppedFor, note_outlook
 
@@ -60,4 +61,5 @@ class OutlookPruner(BasePruner):
         if not rivals.tops:
             return None
         max_steps = trial.params.get(MAX_STEPS, self._max_steps)
-        return outlook(curve_of(trial), rivals, max_steps, self._aim, self._shapes)
+        curve = Levels(trials).curve(trial)
+        return outlook(curve, rivals, max_steps, self._aim, self._shapes)

@@ -1,6 +1,7 @@
 """How the trials learned, and how the best of them rose from trial to trial."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import plotly.graph_objects as go
 
@@ -18,6 +19,10 @@ from automl_tf.search.report.panel import (
 from automl_tf.search.report.words import so_far
 
 _LEAST_FOR_HISTORY = 2
+GROWING: Final = (
+    " Early validations take fewer sentences of the split; where their number grows, a curve may "
+    "bend."
+)
 
 
 def learning_curves(material: Material) -> Panel:
@@ -32,6 +37,7 @@ def learning_curves(material: Material) -> Panel:
         + ("The dotted line is the base configuration. " if _shows_base(material) else "")
         + (f"A cross marks where one of {pruned} trials was pruned." if pruned > 1 else "")
         + ("The cross marks where a trial was pruned." if pruned == 1 else "")
+        + (GROWING if any(len(set(trial.sentences.values())) > 1 for trial in scored) else "")
     )
     figure = plot(
         [*_curves(material), *_ends(material)],

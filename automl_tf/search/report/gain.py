@@ -96,7 +96,9 @@ def _trust(gain: Gain) -> str:
 def _no_score(base: TrialRow, winner: TrialRow) -> str:
     """Why there is nothing to compare with."""
     if base.state == "pruned" and base.last_step is not None:
-        there = winner.intermediate.get(base.last_step)
+        at = base.last_step
+        is_same = winner.sentences.get(at) == base.sentences.get(at)
+        there = winner.intermediate.get(at) if is_same else None
         same = "" if there is None else f" (the best trial had {there:.2f} there)"
         reached = f"BLEU {base.intermediate[base.last_step]:.2f}{same}"
         return (

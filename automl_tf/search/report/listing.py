@@ -110,9 +110,7 @@ class SampleTable:
 
 def sample_table(material: Material) -> SampleTable | None:
     """Translations that the best trial made at its best step, if any were kept."""
-    best = material.winner or max(
-        material.scored, key=lambda trial: trial.best_bleu or 0.0, default=None
-    )
+    best = material.winner or material.furthest
     kept = _kept(best, material)
     if best is None or not kept:
         return None

@@ -8,6 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from automl_tf.config.space import Domain, Scalar
+from automl_tf.scoring.scores import Merit
 from automl_tf.search.leaderboard import Leaderboard, TrialRow, leaderboard
 from automl_tf.search.opening import base_in_space
 from automl_tf.search.record import Definition, read_definition
@@ -60,6 +61,12 @@ class Material:
     def scored(self) -> list[TrialRow]:
         """The trials of the search that were validated at least once."""
         return [trial for trial in self.board.searched if trial.intermediate]
+
+    @property
+    def furthest(self) -> TrialRow | None:
+        """The trial with the best validation so far, whether it has ended or not."""
+        merits = [trial.best_merit or Merit(0, 0.0) for trial in self.scored]
+        return self.scored[merits.index(max(merits))] if merits else None
 
     @cached_property
     def winner(self) -> TrialRow | None:

@@ -116,9 +116,9 @@ def verdict(material: Material) -> list[str]:
 
 def _ahead(material: Material) -> Iterator[str]:
     """Who is ahead while nobody has won."""
-    if material.scored:
-        first = max(material.scored, key=lambda trial: trial.best_bleu or 0.0)
-        step = max(first.intermediate, key=lambda step: first.intermediate[step])
+    first = material.furthest
+    if first is not None:
+        step = max(first.intermediate, key=first.merit)
         reached = f"validation BLEU {first.best_bleu:.2f} at step {step:,}"
         yield f"The furthest so far is trial {first.number} ({first.state}): {reached}."
 
