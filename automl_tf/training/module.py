@@ -3,7 +3,6 @@
 Shapes: B sentences, S source subwords, T target subwords, D width, V subwords of the output.
 """
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning as L
@@ -26,6 +25,7 @@ from automl_tf.training.growing import num_validated
 from automl_tf.training.optimizer import MasterAdamW
 from automl_tf.training.randomness import random_state, restore_random_state, seed_apart
 from automl_tf.training.schedule import learning_rate_factor
+from automl_tf.training.streams import GrowingBatches, Stream
 from automl_tf.training.team import ALONE, Team
 
 GREEDY = 1
@@ -150,7 +150,7 @@ class TranslationModule(L.LightningModule):
             hidden_BTD, self.model.output_weight_VD, batch.target_out_BT, smoothing, pad_id=PAD
         )
 
-    def train_dataloader(self) -> "Stream":
+    def train_dataloader(self) -> Stream:
         """The batches that are still to come."""
         training = self.config.training
         batches = TrainingBatches(
@@ -169,7 +169,7 @@ class TranslationModule(L.LightningModule):
             lambda batch: bucketed(batch, training.batch_tokens, longest),
         )
 
-    def val_dataloader(self) -> "GrowingBatches":
+    def val_dataloader(self) -> GrowingBatches:
         """What each validation takes of the split, in batches of like length."""
         return GrowingBatches(self._validation_batches, self._num_validated)
 
@@ -235,56 +235,6 @@ class TranslationModule(L.LightningModule):
     def on_train_end(self) -> None:
         """Lets go of the graphs' memory, which the next trial of this process may need."""
         self._graphed_step = None
-
-
-class Stream:
-    """An endless iterable of batches from a position on.
-
-    It hides the batches' own state from Lightning, which fetches one batch ahead and would save a
-    position one too far.
-
-    Args:
-        batches: Where they come from.
-        batches_done: Batches to begin after.
-        shaped: What is done to each.
-    """
-
-    def __init__(
-        self,
-        batches: TrainingBatches,
-        batches_done: int,
-        shaped: Callable[[Batch], Batch] = lambda batch: batch,
-    ) -> None:
-        self._batches = batches
-        self._shaped = shaped
-        self._batches.load_state_dict({"batches_done": batches_done})
-
-    def __iter__(self) -> Iterator[Batch]:
-        return map(self._shaped, self._batches)
-
-
-class GrowingBatches:
-    """Batches that are made anew whenever their number of sentences has changed.
-
-    Lightning asks once for what it validates on, and again for an iterator at each validation.
-
-    Args:
-        batches: The batches of so many sentences.
-        num_sentences: How many there are to be now.
-    """
-
-    def __init__(
-        self, batches: Callable[[int], list[Batch]], num_sentences: Callable[[], int]
-    ) -> None:
-        self._batches = batches
-        self._num_sentences = num_sentences
-        self._made: tuple[int, list[Batch]] = 0, []
-
-    def __iter__(self) -> Iterator[Batch]:
-        size = self._num_sentences()
-        if size != self._made[0]:
-            self._made = size, self._batches(size)
-        return iter(self._made[1])
 
 
 def build_model(config: TrialConfig, data: PreparedData) -> Transformer:

@@ -13,6 +13,7 @@ BY_VALIDATION = (
     "val_loss",
     "val_perplexity",
     "val_bleu",
+    "val_sentences",
     "val_chrf",
     "best_bleu",
     "peak_memory_mb",
@@ -70,11 +71,19 @@ def _assert_trial_agrees(
         assert told.data.metrics["num_parameters"] == trial["num_parameters"]
     assert told.info.run_name.startswith(f"trial {trial['number']} · d")
     if trial["intermediate"]:
-        best = max(trial["intermediate"].values())
+        best = _best(trial)
         assert told.info.run_name.endswith(f" · {best:.1f}")
         (corpus,) = told.inputs.dataset_inputs
         assert tags["corpus"].startswith(corpus.dataset.digest)
         assert json.loads(corpus.dataset.profile)["train"] > 0
+
+
+def _best(trial: dict[str, Any]) -> float:
+    """The best BLEU of the validations over the most sentences."""
+    most = max(trial["sentences"].values())
+    return max(
+        bleu for step, bleu in trial["intermediate"].items() if trial["sentences"][step] == most
+    )
 
 
 def _assert_curves_agree(
@@ -87,6 +96,8 @@ def _assert_curves_agree(
     }
     bleu = {str(point.step): point.value for point in curves["val_bleu"]}
     assert bleu == trial["intermediate"]
+    sizes = {str(point.step): point.value for point in curves["val_sentences"]}
+    assert sizes == trial["sentences"]
     for name in BY_VALIDATION:
         assert sorted(point.step for point in curves[name]) == steps, name
     for name in BY_STEP:
@@ -95,4 +106,4 @@ def _assert_curves_agree(
         assert max(between) == steps[-1]
         assert len(between) > len(steps)
     if trial["state"] == "complete":
-        assert trial["values"] == [max(trial["intermediate"].values())]
+        assert trial["values"] == [_best(trial)]

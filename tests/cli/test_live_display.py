@@ -143,6 +143,19 @@ def test_the_best_so_far_says_if_it_still_runs(state: LiveState) -> None:
     assert "BLEU 17.25 (trial 3)" in line_of(state, "best")
 
 
+def test_the_best_so_far_is_none_of_fewer_sentences(state: LiveState) -> None:
+    for trial in (3, 4):
+        state.note(0, started(trial))
+    state.note(0, TrialValidated(3, 100, 27.5, 40.0, sentences=500))
+    assert "BLEU 27.50 (trial 3, running)" in line_of(state, "best")
+    state.note(0, TrialValidated(4, 200, 17.25, 40.0, sentences=1000))
+    state.note(0, TrialValidated(4, 100, 29.5, 40.0, sentences=500))
+    assert "BLEU 17.25 (trial 4, running)" in line_of(state, "best")
+    state.note(None, StudyStanding({"running": 2}, 0, [3, 4], [], 3, 18.0, best_sentences=1000))
+    state.note(0, TrialValidated(4, 300, 17.5, 40.0, sentences=1000))
+    assert "BLEU 18.00 (trial 3, running)" in line_of(state, "best")
+
+
 def test_ended_trials_say_why_the_last_one_first(state: LiveState) -> None:
     for trial in range(3):
         state.note(0, started(trial))

@@ -60,9 +60,9 @@ def begin(worker: Bench) -> optuna.Trial:
     return trial
 
 
-def validate(trial: optuna.Trial, step: int, bleu: float) -> None:
+def validate(trial: optuna.Trial, step: int, bleu: float, **given: int) -> None:
     told = trial.user_attrs.get(VALIDATIONS, {})
-    scores = {"bleu": bleu, "chrf": 40.0, "loss": 2.0}
+    scores = {"bleu": bleu, "chrf": 40.0, "loss": 2.0, **given}
     pace = {"train_loss": 2.5, "tokens_per_second": 900.0}
     trial.set_user_attr(VALIDATIONS, {**told, str(step): {**scores, **pace}})
 
@@ -169,6 +169,20 @@ def test_a_trial_that_another_has_paused_is_told_to_wait(worker: Bench) -> None:
     pause_trial(worker.storage, trial._trial_id)
     assert news(found) == [TrialEnded(0, "waiting", None, "paused at step 20", 0.0)]
     assert news(found) == []
+
+
+def test_the_best_of_the_standing_is_none_of_fewer_sentences(worker: Bench) -> None:
+    found = watch(worker)
+    lucky, whole = begin(worker), begin(worker)
+    validate(lucky, 100, 30.0, sentences=500)
+    assert (stand(found).best_trial, stand(watch(worker)).best_bleu) == (0, 30.0)
+    validate(whole, 200, 20.0, sentences=1000)
+    standing = stand(found)
+    assert (standing.best_trial, standing.best_bleu, standing.best_sentences) == (1, 20.0, 1000)
+    validate(lucky, 200, 25.0, sentences=1000)
+    assert (stand(found).best_trial, stand(watch(worker)).best_bleu) == (0, 25.0)
+    told = [event for event in watch(worker).look() if isinstance(event, TrialValidated)]
+    assert {event.sentences for event in told} == {1000}
 
 
 def test_the_standing_counts_what_the_storage_holds(worker: Bench) -> None:
