@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 DEFAULTS = TrainingConfig()
 VALIDATIONS = DEFAULTS.max_steps // DEFAULTS.validate_every
-FIRST = (0, 250, DEFAULTS.validate_sentences)
+FIRST = (0, DEFAULTS.validate_sentences)
 """Sentences of the first validation; 0 takes all each time."""
-RATES = (5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3)
+RATES = (7e-4, 1.5e-3, 3e-3, 5e-3)
 SIZES = (125, 250, 500, 750)
 DRAWS = 200
 """Subsets of each size."""
-STEPS = {"saving": 600, "ranking": 400}
+STEPS = {"saving": 480, "ranking": 300}
 RANKED_EVERY = 100
 
 
