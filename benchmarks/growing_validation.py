@@ -139,12 +139,11 @@ def main() -> None:
     corpus(options.study)  # prepared once, before anything is timed
     results = measure_in_turns(__file__, cases, options.repeats)
     middle = {name: medians(result) for name, result in results.items()}
-    tables = []
     if "saving" in options.parts:
-        tables.append(_saving_table(middle))
+        publish("growing_validation_saving", [_saving_table(middle)], results, _bars(middle))
     if "ranking" in options.parts:
-        tables.append(_ranking_table(middle["ranking"]))
-    publish("growing_validation", tables, results, _plot(middle.get("ranking", {})))
+        found = middle["ranking"]
+        publish("growing_validation_ranking", [_ranking_table(found)], results, _lines(found))
 
 
 def _options() -> argparse.Namespace:
@@ -163,7 +162,7 @@ def _saving_table(middle: Mapping[str, Result]) -> Table:
         steps = found["step"] * DEFAULTS.max_steps
         rows.append(
             (
-                "all each time" if first == 0 else f"{first} at first",
+                _words(first),
                 percent(found["sentences"] / found["all"]),
                 number(found["validation"]),
                 percent(found["validation"] / whole["validation"]),
@@ -197,11 +196,24 @@ def _ranking_table(found: Result) -> Table:
     )
 
 
-def _plot(found: Mapping[str, float]) -> "Figure":
+def _bars(middle: Mapping[str, Result]) -> "Figure":
+    figure, [axes] = new_plot()
+    seconds = [middle[f"saving {first}"]["validation"] for first in FIRST]
+    axes.barh([_words(first) for first in FIRST], seconds)
+    axes.set_xlabel(f"CPU-seconds of {VALIDATIONS} validations")
+    axes.set_title("Sentences of the first validation", fontsize=10)
+    return figure
+
+
+def _words(first: int) -> str:
+    return "all each time" if first == 0 else f"{first} at first"
+
+
+def _lines(found: Mapping[str, float]) -> "Figure":
     figure, [axes] = new_plot()
     for name, words in (("level", "BLEU of one model"), ("difference", "difference of two")):
         steps = range(RANKED_EVERY, STEPS["ranking"] + 1, RANKED_EVERY)
-        last = [found.get(f"{name} {steps[-1]} {size}", 0.0) for size in SIZES]
+        last = [found[f"{name} {steps[-1]} {size}"] for size in SIZES]
         axes.plot(SIZES, last, marker="o", label=words)
     axes.set_xlabel("sentences")
     axes.set_ylabel("mean absolute error, BLEU")
