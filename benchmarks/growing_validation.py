@@ -140,10 +140,12 @@ def main() -> None:
     results = measure_in_turns(__file__, cases, options.repeats)
     middle = {name: medians(result) for name, result in results.items()}
     if "saving" in options.parts:
-        publish("growing_validation_saving", [_saving_table(middle)], results, _bars(middle))
+        table = _saving_table(middle)
+        publish("growing_validation", [table], results, _bars(middle), part="saving")
     if "ranking" in options.parts:
         found = middle["ranking"]
-        publish("growing_validation_ranking", [_ranking_table(found)], results, _lines(found))
+        table = _ranking_table(found)
+        publish("growing_validation", [table], results, _lines(found), part="ranking")
 
 
 def _options() -> argparse.Namespace:

@@ -39,7 +39,11 @@ class Table:
 
 
 def publish(
-    name: str, tables: Sequence[Table], measured: Mapping[str, Any], plot: "Figure"
+    name: str,
+    tables: Sequence[Table],
+    measured: Mapping[str, Any],
+    plot: "Figure",
+    part: str | None = None,
 ) -> None:
     """Prints the tables and writes ``results/NAME.json`` and ``results/NAME.png``.
 
@@ -48,7 +52,9 @@ def publish(
         tables: What it found.
         measured: All single measurements.
         plot: The same as a picture.
+        part: Which of several results of the benchmark it is; the files are ``NAME_PART`` then.
     """
+    stem = name if part is None else f"{name}_{part}"
     console = Console(width=120)
     for table in tables:
         rich = RichTable(title=table.title, title_justify="left")
@@ -64,9 +70,9 @@ def publish(
         "tables": [dataclasses.asdict(table) for table in tables],
         "measured": measured,
     }
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
-    plot.savefig(RESULTS / f"{name}.png", dpi=DOTS_AN_INCH)
-    console.print(f"Written: {RESULTS / name}.json and .png")
+    (RESULTS / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
+    plot.savefig(RESULTS / f"{stem}.png", dpi=DOTS_AN_INCH)
+    console.print(f"Written: {RESULTS / stem}.json and .png")
 
 
 def new_plot(num_panels: int = 1) -> tuple["Figure", list["Axes"]]:
