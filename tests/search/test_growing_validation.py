@@ -22,6 +22,8 @@ from automl_tf.training.samples import NUM_SAMPLES
 from tests.cli.studies import FIXED, write_study
 from tests.search.making import new_home
 
+pytestmark = pytest.mark.slow
+
 WHOLE, FIRST = 40, 10
 
 
