@@ -44,8 +44,9 @@ def publish(
     measured: Mapping[str, Any],
     plot: "Figure",
     part: str | None = None,
+    folder: Path = RESULTS,
 ) -> None:
-    """Prints the tables and writes ``results/NAME.json`` and ``results/NAME.png``.
+    """Prints the tables and writes ``NAME.json`` and ``NAME.png``.
 
     Args:
         name: Name of the benchmark.
@@ -53,6 +54,7 @@ def publish(
         measured: All single measurements.
         plot: The same as a picture.
         part: Which of several results of the benchmark it is; the files are ``NAME_PART`` then.
+        folder: Where the two files are written.
     """
     stem = name if part is None else f"{name}_{part}"
     console = Console(width=120)
@@ -63,16 +65,16 @@ def publish(
         for row in table.rows:
             rich.add_row(*row)
         console.print(rich)
-    RESULTS.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     content = {
         "command": measuring.command_line(name),
         "machine": measuring.machine(),
         "tables": [dataclasses.asdict(table) for table in tables],
         "measured": measured,
     }
-    (RESULTS / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
-    plot.savefig(RESULTS / f"{stem}.png", dpi=DOTS_AN_INCH)
-    console.print(f"Written: {RESULTS / stem}.json and .png")
+    (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
+    plot.savefig(folder / f"{stem}.png", dpi=DOTS_AN_INCH)
+    console.print(f"Written: {folder / stem}.json and .png")
 
 
 def new_plot(num_panels: int = 1) -> tuple["Figure", list["Axes"]]:
