@@ -32,11 +32,12 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accounts import Account
 from automl_tf.config.corpus import Corpus, FilesCorpus, SplitFiles
 from automl_tf.config.files import read_study
+from automl_tf.config.study import default_settings
 from automl_tf.training.leaving import asked_to_leave
 from contest import STUDY
 from race import race
@@ -48,8 +49,12 @@ if TYPE_CHECKING:
 PLAIN, OURS = "plain", "ours"
 GOAL = 1 / 3
 """Share of the time in which ours is to have what plain has at the end."""
-WHOLE_SPLIT: dict[str, Any] = {}
-"""Settings that make every validation one of the whole split."""
+WHOLE_SPLIT = {
+    name: all_of_them
+    for name, all_of_them in {"training.validate_sentences": 0}.items()
+    if name in default_settings()
+}
+"""What makes every validation one of the whole split."""
 
 Rounds = Mapping[int, Mapping[str, Account]]
 """What each search has told, by seed and name."""
@@ -76,7 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--study", type=Path, default=STUDY, help="its space, corpus and settings")
     parser.add_argument("--minutes", type=float, default=60.0, help="wall time of each search")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="one after another")
-    parser.add_argument("--trials", type=int, default=60, help="most trials of ours")
+    parser.add_argument("--trials", type=int, default=60, help="of ours; more than the time holds")
     parser.add_argument("--keep", type=Path, help="empty folder for homes and logs, kept")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result")
     return parser.parse_args()
