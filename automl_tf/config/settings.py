@@ -18,6 +18,12 @@ GROUPS = ("model", "training", "data", "decoding", "trainer")
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Engine = Literal["torch", "ctranslate2"]
+LearningRateScale = Literal["plain", "width"]
+
+BASE_WIDTH = 256
+"""Width of the model whose matrices have the learning rate as it is given, in either scale."""
+BASE_INNER_WIDTH = 4 * BASE_WIDTH
+"""The same of its feed-forward networks (Vaswani et al. 2017, table 3)."""
 
 
 class ModelConfig(Settings):
@@ -74,6 +80,11 @@ class TrainingConfig(Settings):
 
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
     """Peak learning rate, reached at the end of the warm-up."""
+    learning_rate_scale: LearningRateScale = "plain"
+    """How the learning rate goes with the model's width. With `plain` all weights have the same.
+    With `width`, `training.learning_rate` is that of the matrices of a model whose `model.d_model`
+    is 256 and whose `model.d_ff` is 1024; in others it goes with the inverse of their inputs, and
+    embeddings, biases and norms have 8 times as much at every width."""
     warmup_steps: Count = 400
     """Optimizer steps over which the learning rate rises linearly from zero."""
     schedule: Literal["inverse_sqrt", "cosine", "linear"] = "inverse_sqrt"

@@ -22,6 +22,7 @@ from automl_tf.scoring.sentences import SentenceStatistics
 from automl_tf.training.attention_map import AttentionMap, attention_maps
 from automl_tf.training.graphs import StepGraphs, StepWork
 from automl_tf.training.growing import num_validated
+from automl_tf.training.multipliers import rate_multipliers
 from automl_tf.training.optimizer import MasterAdamW
 from automl_tf.training.randomness import random_state, restore_random_state, seed_apart
 from automl_tf.training.schedule import learning_rate_factor
@@ -197,6 +198,7 @@ class TranslationModule(L.LightningModule):
             beta2=training.beta2,
             weight_decay=training.weight_decay,
             clip_norm=training.clip_norm,
+            multipliers=rate_multipliers(self.model, training.learning_rate_scale),
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda steps_done: learning_rate_factor(steps_done + 1, training)

@@ -1,6 +1,6 @@
 """AdamW that keeps fp32 master weights beside a model of fewer bits."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,13 +18,16 @@ class MasterAdamW(torch.optim.AdamW):
 
     Weights, masters and gradients are moved into one buffer each, so that an update is a handful of
     calls whatever the number of weights: one by one, they would cost more than their arithmetic.
+    Weights of one decay and one multiplier stand side by side there and are a group of AdamW's.
 
     Args:
         parameters: The model's weights, all of one floating type and on one device.
         lr: Learning rate.
         beta2: Decay of the second moment.
-        weight_decay: Decoupled decay, on matrices alone.
+        weight_decay: Decoupled decay, on matrices alone. What a step takes off them is this times
+            the learning rate, whatever their multipliers.
         clip_norm: Largest norm of the whole gradient; 0 does not clip.
+        multipliers: What the learning rate of a weight is multiplied by, if not by one.
     """
 
     def __init__(
@@ -35,11 +38,10 @@ class MasterAdamW(torch.optim.AdamW):
         beta2: float,
         weight_decay: float,
         clip_norm: float,
+        multipliers: Mapping[Tensor, float] | None = None,
     ) -> None:
-        trained = [weight for weight in parameters if weight.requires_grad]
-        matrices = [weight for weight in trained if weight.dim() > 1]
-        vectors = [weight for weight in trained if weight.dim() <= 1]
-        self._weights = [*matrices, *vectors]
+        kinds = _by_kind(parameters, multipliers or {})
+        self._weights = [weight for weights in kinds.values() for weight in weights]
         self._clip_norm = clip_norm
         self.grad_norm = torch.zeros(())
         self._buffer = _buffer(self._weights, self._weights[0].dtype)
@@ -50,12 +52,13 @@ class MasterAdamW(torch.optim.AdamW):
         self._masters = self._buffer if is_own_master else self._buffer.float()
         self._gradients = torch.zeros_like(self._masters)
         self._gradient_places = _places(self._gradients, self._weights)
-        border = _size(matrices)
-        parts = (slice(0, border), weight_decay), (slice(border, None), 0.0)
         groups = [
-            {"params": [self._master_part(part)], "weight_decay": decay}
-            for part, decay in parts
-            if self._masters[part].numel()
+            {
+                "params": [self._master_part(part)],
+                "lr": lr * multiplier,
+                "weight_decay": weight_decay / multiplier if is_matrix else 0.0,
+            }
+            for (is_matrix, multiplier), part in zip(kinds, _parts(kinds.values()), strict=True)
         ]
         super().__init__(groups, lr=lr, betas=(0.9, beta2), eps=1e-8, fused=True)
 
@@ -138,6 +141,18 @@ class MasterAdamW(torch.optim.AdamW):
         self._buffer.copy_(self._masters)
 
 
+def _by_kind(
+    parameters: Iterable[nn.Parameter], multipliers: Mapping[Tensor, float]
+) -> dict[tuple[bool, float], list[nn.Parameter]]:
+    """The weights that are trained: whether they are matrices, and by what multiplier."""
+    kinds: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for weight in parameters:
+        if weight.requires_grad:
+            kind = weight.dim() > 1, multipliers.get(weight, 1.0)
+            kinds.setdefault(kind, []).append(weight)
+    return dict(sorted(kinds.items(), reverse=True))
+
+
 def _room(weight: Tensor) -> int:
     return -(-weight.numel() // ALIGNMENT) * ALIGNMENT
 
@@ -148,6 +163,15 @@ def _size(weights: Sequence[Tensor]) -> int:
 
 def _buffer(weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     return torch.zeros(_size(weights), dtype=dtype, device=weights[0].device)
+
+
+def _parts(kinds: Iterable[Sequence[Tensor]]) -> Iterator[slice]:
+    """What of a buffer the weights of each kind take."""
+    start = 0
+    for weights in kinds:
+        stop = start + _size(weights)
+        yield slice(start, stop)
+        start = stop
 
 
 def _places(buffer: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:

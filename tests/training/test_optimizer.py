@@ -43,6 +43,28 @@ def test_equals_torch_in_fp32() -> None:
         torch.testing.assert_close(one, two)
 
 
+def test_multipliers_change_rates_and_leave_decay() -> None:
+    ours, theirs = network(), network()
+    multipliers = {ours[0].weight: 4.0, ours[3].weight: 0.5, ours[0].bias: 2.0}
+    master = MasterAdamW(
+        ours.parameters(),
+        lr=0.01,
+        beta2=0.98,
+        weight_decay=0.1,
+        clip_norm=0.5,
+        multipliers=multipliers,
+    )
+    groups = []
+    for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
+        rate = 0.01 * multipliers.get(one, 1.0)
+        decay_a_step = 0.01 * 0.1 if two.dim() > 1 else 0.0
+        groups.append({"params": [two], "lr": rate, "weight_decay": decay_a_step / rate})
+    adamw = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)
+    torch.testing.assert_close(steps(ours, master, None), steps(theirs, adamw, 0.5))
+    for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, two)
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_added_gradients_are_those_of_backward(parts) -> None:
     inputs = torch.randn(12, 6, generator=torch.Generator().manual_seed(2))
@@ -82,17 +104,20 @@ def test_masters_keep_updates_that_bf16_would_lose() -> None:
     assert torch.equal(module.weight, weight.bfloat16())
 
 
+@pytest.mark.parametrize("multiplier", [1.0, 4.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_state_restores_the_course(dtype: torch.dtype) -> None:
+def test_state_restores_the_course(dtype: torch.dtype, multiplier: float) -> None:
     module = network().to(dtype)
     options = {"lr": 0.01, "beta2": 0.98, "weight_decay": 0.1, "clip_norm": 0.5}
-    optimizer = MasterAdamW(module.parameters(), **options)
+    optimizer = MasterAdamW(
+        module.parameters(), **options, multipliers={module[0].weight: multiplier}
+    )
     steps(module, optimizer, None)
     weights, state = copy.deepcopy(module.state_dict()), copy.deepcopy(optimizer.state_dict())
     expected = steps(module, optimizer, None)
     other = network().to(dtype)
     other.load_state_dict(weights)
-    restored = MasterAdamW(other.parameters(), **options)
+    restored = MasterAdamW(other.parameters(), **options, multipliers={other[0].weight: multiplier})
     restored.load_state_dict(state)
     assert torch.equal(steps(other, restored, None), expected)
     for one, two in zip(module.parameters(), other.parameters(), strict=True):

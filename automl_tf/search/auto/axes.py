@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from automl_tf.config.settings import BASE_WIDTH
+
 Array = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
 """Settings of N configurations by dotted path, each of shape N: floats, or objects for names."""
 
 LEARNING_RATE, WIDTH = "training.learning_rate", "model.d_model"
+RATE_SCALE = "training.learning_rate_scale"
 
 REACH_DOUBLINGS = {
     "data.vocab_size": 4.5,
@@ -66,7 +69,8 @@ def columns(
     """The settings of configurations, searched and fixed.
 
     A setting that a configuration does not tell, as happens in other studies, is taken for the
-    middle of its range.
+    middle of its range. A learning rate that goes with the width is told as the one that a model's
+    matrices have of it, so that either scale means the same.
 
     Args:
         configurations: Values by dotted path.
@@ -84,6 +88,11 @@ def columns(
             found[name] = np.array([v if is_number(v) else middle for v in values], dtype=float)
         else:
             found[name] = np.array(values, dtype=object)
+    if LEARNING_RATE in found and WIDTH in found:
+        scales = [told.get(RATE_SCALE, fixed.get(RATE_SCALE)) for told in configurations]
+        goes_with_width_N = np.array([scale == "width" for scale in scales], dtype=bool)
+        ratios_N = np.where(goes_with_width_N, BASE_WIDTH / found[WIDTH], 1.0)
+        found[LEARNING_RATE] = found[LEARNING_RATE] * ratios_N
     return found
 
 

@@ -67,3 +67,17 @@ def test_what_a_configuration_does_not_tell_is_fixed_or_in_the_middle() -> None:
     assert told["model.d_ff"][0] == 512
     assert np.isclose(told["training.learning_rate"][0], 1e-3)
     assert np.isfinite(coordinates(told, SPACE)).all()
+
+
+def test_a_rate_that_goes_with_the_width_is_the_one_that_matrices_have() -> None:
+    rate = "training.learning_rate"
+    scaled = [{**CENTRE, "model.d_model": width, rate: 1e-3} for width in (64, 128, 256)]
+    plain = [{**CENTRE, "model.d_model": width, rate: 0.256 / width} for width in (64, 128, 256)]
+    space = {**SPACE, f"{rate}_scale": CategoricalDistribution(("plain", "width"))}
+    searched = [{**configuration, f"{rate}_scale": "width"} for configuration in scaled]
+    expected = coordinates(columns(plain, SPACE, {f"{rate}_scale": "plain"}), SPACE)
+    found = coordinates(columns(scaled, SPACE, {f"{rate}_scale": "width"}), SPACE)
+    np.testing.assert_allclose(found, expected)
+    assert np.array_equal(
+        columns(searched, space, {})[rate], columns(scaled, SPACE, {f"{rate}_scale": "width"})[rate]
+    )
