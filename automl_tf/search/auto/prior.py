@@ -28,6 +28,12 @@ MANY_PASSES = 20
 """Passes over the corpus from which dropout is what the literature wants: a model that sees each
 pair once or twice has nothing to overfit to (Komatsuzaki 2019, section 2)."""
 
+LONG_TRAINING = 1.5e8
+"""Target tokens from which on the tables' learning rates serve: what their shortest runs took."""
+RATE_POWER = 0.125
+"""A training of so many times fewer tokens has its best learning rate higher by that number to this
+power (Bi et al. 2024, "DeepSeek LLM", section 3.1, of compute)."""
+
 
 @dataclass(frozen=True)
 class Well:
@@ -91,6 +97,8 @@ def expected(wells: Mapping[str, Well], settings: Columns, num_pairs: int | None
                 distance_N = well.tenths_off(known[name], decades, share_N)
             else:
                 distance_N = well.doublings_off(known[name], decades)
+            if name == PRODUCT:
+                distance_N = distance_N - _doublings_for_haste(settings)
             score_N -= well.loss(distance_N)
     return score_N
 
@@ -102,6 +110,15 @@ def _passes_share(settings: Columns, num_pairs: int | None) -> Array:
     passes_N = settings[STEPS] * settings[BATCH] / (TOKENS_A_PAIR * num_pairs)
     share_N: Array = np.minimum(1.0, passes_N / MANY_PASSES)
     return share_N
+
+
+def _doublings_for_haste(settings: Columns) -> Array:
+    """The doublings of the learning rate that short trainings ask for."""
+    if not {STEPS, BATCH} <= set(settings):
+        return np.zeros(1)
+    tokens_N = settings[STEPS] * settings[BATCH]
+    doublings_N: Array = RATE_POWER * np.log2(np.maximum(LONG_TRAINING / tokens_N, 1.0))
+    return doublings_N
 
 
 @functools.cache

@@ -1,10 +1,19 @@
 """The shipped prior and what it expects."""
 
+import math
+
 import numpy as np
 import pytest
 
 from automl_tf.config.settings import setting_types
-from automl_tf.search.auto.prior import PRODUCT, TENTHS, USUAL_PAIRS, expected, shipped_prior
+from automl_tf.search.auto.prior import (
+    LONG_TRAINING,
+    PRODUCT,
+    TENTHS,
+    USUAL_PAIRS,
+    expected,
+    shipped_prior,
+)
 
 PRIOR = shipped_prior()
 SIZES = (5_000, USUAL_PAIRS, 5_000_000)
@@ -68,6 +77,21 @@ def test_few_passes_over_the_text_ask_for_less_dropout() -> None:
     assert best == sorted(best)
     assert best[0] < 0.05
     assert np.isclose(best[-1], PRIOR["model.dropout"].best, atol=0.01)
+
+
+def test_short_trainings_ask_for_higher_learning_rates() -> None:
+    rates = np.geomspace(1e-4, 1e-2, 401)
+    best = []
+    for tokens in (LONG_TRAINING / 256, LONG_TRAINING / 16, LONG_TRAINING, 10 * LONG_TRAINING):
+        settings = {
+            "model.d_model": np.full(401, 256.0),
+            "training.learning_rate": rates,
+            "training.max_steps": np.full(401, tokens / 2000),
+            "training.batch_tokens": np.full(401, 2000.0),
+        }
+        best.append(rates[expected(PRIOR, settings, USUAL_PAIRS).argmax()])
+    usual = best[2]
+    assert np.allclose(best, [2 * usual, math.sqrt(2) * usual, usual, usual], rtol=0.02)
 
 
 def test_an_unknown_size_is_the_usual_one_and_other_settings_count_nothing() -> None:
