@@ -11,6 +11,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from automl_tf.config.settings import BASE_WIDTH
 from automl_tf.config.study import DIRECTIONS, Study
 from automl_tf.errors import UserError
 from automl_tf.model.presets import PAPER_ROWS
@@ -83,11 +84,14 @@ def first_trials(study: Study) -> Sequence[dict[str, bool | int | float | str]]:
 def base_in_space(study: Study) -> dict[str, bool | int | float | str]:
     """The paper's base model, each setting brought to the nearest value of the space."""
     row = PAPER_ROWS["base"]
+    # Given for all weights alike; in the other scale it is the rate that the matrices have.
+    goes_with_width = study.config.fixed.get("training.learning_rate_scale") == "width"
+    ratio = row.model.d_model / BASE_WIDTH if goes_with_width else 1.0
     paper = {
         **{f"model.{name}": value for name, value in row.model.model_dump().items()},
         "model.d_k": row.model.head_width,
         "model.d_v": row.model.value_width,
-        "training.learning_rate": row.learning_rate,
+        "training.learning_rate": ratio * row.learning_rate,
         "training.warmup_steps": row.warmup_steps,
         "training.label_smoothing": row.label_smoothing,
     }

@@ -8,6 +8,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from automl_tf.config.settings import BASE_WIDTH
 from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.config.study import DIRECTIONS
 from automl_tf.errors import UserError
@@ -59,6 +60,16 @@ def test_the_base_says_the_width_of_heads_where_a_study_searches_it() -> None:
     assert base["model.d_v"] == 48
     # The paper's table says nothing of the vocabulary of another corpus.
     assert "data.vocab_size" not in base
+
+
+def test_the_base_trains_its_matrices_as_the_paper_in_either_scale() -> None:
+    row = PAPER_ROWS["base"]
+    rates = {}
+    for scale in ("plain", "width"):
+        made = definition(fixed={"training.learning_rate_scale": scale})
+        rates[scale] = base_in_space(made.study)["training.learning_rate"]
+    assert rates["plain"] == pytest.approx(row.learning_rate)
+    assert rates["width"] * BASE_WIDTH / row.model.d_model == pytest.approx(row.learning_rate)
 
 
 def test_first_trials_are_the_base_and_then_what_the_study_lists() -> None:
