@@ -151,7 +151,8 @@ def _publish(options: argparse.Namespace, rounds: Rounds, *, is_whole: bool) -> 
     }
     early = "" if is_whole else ", ended before its time"
     tables = [_bleu_table(options.minutes, rounds, early), _time_table(options.minutes, rounds)]
-    publish("search_live", tables, measured, _plot(options.minutes, rounds), options.results)
+    plot = _plot(options.minutes, rounds)
+    publish("search_live", tables, measured, plot, folder=options.results)
 
 
 def _bleu_table(minutes: float, rounds: Rounds, early: str) -> Table:
