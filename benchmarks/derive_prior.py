@@ -12,8 +12,8 @@ what the prior is for.
 
 import argparse
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from automl_tf.search.auto.prior import PRODUCT, TENTHS, USUAL_PAIRS, Well, expected
+from automl_tf.search.auto.prior import (
+    LONG_TRAINING,
+    PRODUCT,
+    TENTHS,
+    USUAL_PAIRS,
+    Well,
+    expected,
+)
 from automl_tf.search.auto.process import without_depths
+from hpo_curves import read_stopped
 from hpo_tables import HpoTable, read_tables
 
 PRIOR = Path(__file__).parents[1] / "automl_tf" / "search" / "auto" / "prior.yaml"
 CORPUS_WEIGHT = 15.0
 MISFIT = 0.6
 """Standard deviations of BLEU that the wells leave unexplained."""
+SHORT = (1, 2, 4)
+"""Checkpoints after which runs are looked at to see what short trainings ask for."""
+RATE_POWER = 0.125
+"""A training of so many times fewer tokens has its best learning rate higher by that number to this
+power (Bi et al. 2024, "DeepSeek LLM", section 3.1, of compute)."""
 WORDS_A_SENTENCE = 25
 TIMES_SEEN, CLASSES_SEEN = 100, 0.95
 """Gowda and May (2020): the largest vocabulary of which 95 % are seen a hundred times."""
@@ -41,19 +54,21 @@ class Belief:
     Attributes:
         best: Best value for 100,000 pairs.
         per_tenfold: What ten times the pairs add, in doublings or tenths.
+        per_haste: What a training of a tenth of the tokens adds, below a long training.
         below: Loss per squared doubling or tenth below it.
         above: The same above it.
         source: Where this comes from.
-        unsure: Standard deviations of the position (in doublings or tenths) and of its growth; the
-            losses are unsure by as much as they are large.
+        unsure: Standard deviations of the position (in doublings or tenths), of its growth and of
+            what haste adds; the losses are unsure by as much as they are large.
     """
 
     best: float
     per_tenfold: float
+    per_haste: float
     below: float
     above: float
     source: str
-    unsure: tuple[float, float] = (1.0, 0.5)
+    unsure: tuple[float, float, float] = (1.0, 0.5, 0.5)
 
 
 def vocabulary(num_pairs: float) -> float:
@@ -73,19 +88,29 @@ def literature() -> dict[str, Belief]:
     depth = "Vaswani et al. 2017, Table 3 (C); van Biljon et al. 2020: low to moderate for less"
     return {
         "data.vocab_size": Belief(
-            vocabulary(USUAL_PAIRS), growth, 0.3, 0.3, "Gowda and May 2020; Ding et al. 2019"
+            vocabulary(USUAL_PAIRS), growth, 0.0, 0.3, 0.3, "Gowda and May 2020; Ding et al. 2019"
         ),
-        "model.d_model": Belief(512, 0.5, 0.3, 0.3, shapes),
-        "model.d_ff": Belief(1448, 0.5, 0.1, 0.1, shapes),
-        "model.encoder_layers": Belief(4, 0.3, 0.15, 0.15, depth),
-        "model.decoder_layers": Belief(4, 0.3, 0.15, 0.15, depth),
-        "model.num_heads": Belief(8, 0.0, 0.1, 0.1, "Vaswani et al. 2017, Table 3 (A)"),
-        PRODUCT: Belief(0.36, 0.0, 0.3, 1.0, "Vaswani et al. 2017, section 5.3; Yang et al. 2022"),
+        "model.d_model": Belief(512, 0.5, 0.0, 0.3, 0.3, shapes),
+        "model.d_ff": Belief(1448, 0.5, 0.0, 0.1, 0.1, shapes),
+        "model.encoder_layers": Belief(4, 0.3, 0.0, 0.15, 0.15, depth),
+        "model.decoder_layers": Belief(4, 0.3, 0.0, 0.15, 0.15, depth),
+        "model.num_heads": Belief(8, 0.0, 0.0, 0.1, 0.1, "Vaswani et al. 2017, Table 3 (A)"),
+        # The rates of the tables do not warm up: how they bear a short training says little.
+        PRODUCT: Belief(
+            *(0.36, 0.0, RATE_POWER * math.log2(10), 0.3, 1.0),
+            "Vaswani et al. 2017, section 5.3; Yang et al. 2022; Bi et al. 2024, section 3.1",
+            unsure=(1.0, 0.5, 0.05),
+        ),
         "model.dropout": Belief(
-            0.2, -0.9, 0.2, 0.1, "Araabi and Monz 2020, section 4; Vaswani et al. 2017, Table 3 (D)"
+            0.2,
+            -0.9,
+            0.0,
+            0.2,
+            0.1,
+            "Araabi and Monz 2020, section 4; Vaswani et al. 2017, Table 3 (D)",
         ),
         "training.label_smoothing": Belief(
-            0.2, -0.5, 0.1, 0.1, "Araabi and Monz 2020; Vaswani et al. 2017, Table 3 (D)"
+            0.2, -0.5, 0.0, 0.1, 0.1, "Araabi and Monz 2020; Vaswani et al. 2017, Table 3 (D)"
         ),
     }
 
@@ -137,26 +162,58 @@ class Corpus:
     num_pairs: int
 
 
-def derive(tables: Iterable[HpoTable]) -> dict[str, Well]:
-    """The wells that fit tables and literature best.
+def derive(tables: Iterable[HpoTable], stopped: Iterable[HpoTable] = ()) -> dict[str, Well]:
+    """The wells that fit tables and literature best, and how they move in short trainings.
+
+    The second follows from the first: how long trainings end says more of a configuration than how
+    short ones do, so that these have no part in it.
 
     Args:
         tables: Tables of Transformers trained from scratch, on corpora of known size.
+        stopped: The same, had they been trained for less.
     """
-    corpora = [_paper(), *(_corpus(table) for table in tables)]
     beliefs = literature()
-    centre = np.array([[0.0, b.per_tenfold, b.below, b.above] for b in beliefs.values()])
-    unsure = np.array([[*b.unsure, b.below, b.above] for b in beliefs.values()])
-
-    def wells(figures: NDArray[np.float64]) -> dict[str, Well]:
-        rows = figures.reshape(centre.shape)
-        return {
-            name: _well(name, belief, *row)
+    corpora = [_paper(), *(_corpus(table) for table in tables)]
+    long = _fitted(
+        np.array([[0.0, b.per_tenfold, b.below, b.above] for b in beliefs.values()]),
+        np.array([[*b.unsure[:2], b.below, b.above] for b in beliefs.values()]),
+        lambda rows: {
+            name: _well(belief, name, *row, belief.per_haste)
             for (name, belief), row in zip(beliefs.items(), rows, strict=True)
-        }
+        },
+        corpora,
+        losses_from=2,
+    )
+    return _fitted(
+        np.array([[b.per_haste] for b in beliefs.values()]),
+        np.array([[b.unsure[2]] for b in beliefs.values()]),
+        lambda rows: {
+            name: replace(well, per_haste=float(haste))
+            for (name, well), [haste] in zip(long.items(), rows, strict=True)
+        },
+        [_corpus(table) for table in stopped],
+    )
+
+
+def _fitted(
+    centre: NDArray[np.float64],
+    unsure: NDArray[np.float64],
+    wells: Callable[[NDArray[np.float64]], dict[str, Well]],
+    corpora: Sequence[Corpus],
+    losses_from: int | None = None,
+) -> dict[str, Well]:
+    """The wells whose figures fit corpora best.
+
+    Args:
+        centre: What is believed of the figures, a row a setting.
+        unsure: Standard deviations of that.
+        wells: The wells of such figures.
+        corpora: The configurations with their scores.
+        losses_from: The column from which on figures are losses, which are positive.
+    """
 
     def misfits(figures: NDArray[np.float64]) -> NDArray[np.float64]:
-        fitted = wells(figures)
+        fitted = wells(figures.reshape(centre.shape))
         parts = [(figures - centre.ravel()) / unsure.ravel()]
         for corpus in corpora:
             off = corpus.scores - expected(fitted, corpus.settings, corpus.num_pairs)
@@ -165,15 +222,16 @@ def derive(tables: Iterable[HpoTable]) -> dict[str, Well]:
         return np.concatenate(parts)
 
     lowest = np.full(centre.shape, -np.inf)
-    lowest[:, 2:] = 0.0
+    if losses_from is not None:
+        lowest[:, losses_from:] = 0.0
     fit = least_squares(misfits, centre.ravel(), bounds=(lowest.ravel(), np.inf))
-    return wells(fit.x)
+    return wells(fit.x.reshape(centre.shape))
 
 
-def _well(name: str, belief: Belief, *figures: float) -> Well:
-    moved, per_tenfold, below, above = (float(figure) for figure in figures)
+def _well(belief: Belief, name: str, *figures: float) -> Well:
+    moved, per_tenfold, below, above, per_haste = (float(figure) for figure in figures)
     best = belief.best + moved / 10 if name in TENTHS else belief.best * 2**moved
-    return Well(best, per_tenfold, below, above)
+    return Well(best, per_tenfold, per_haste, below, above)
 
 
 def _paper() -> Corpus:
@@ -215,6 +273,7 @@ def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
 #   best          for a training corpus of {USUAL_PAIRS:,} sentence pairs
 #   per_tenfold   what ten times the pairs add to it, in doublings (of dropout and label
 #                 smoothing: in tenths)
+#   per_haste     what a training of a tenth of the tokens adds, below {LONG_TRAINING:,.0f} tokens
 #   loss_below    standard deviations of BLEU, among configurations of a corpus, that one squared
 #   loss_above    doubling (tenth) costs near the best value; far from it, twice that a doubling
 """
@@ -225,6 +284,7 @@ def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
         figures: dict[str, Any] = {
             "best": float(f"{well.best:.3g}"),
             "per_tenfold": round(well.per_tenfold, 2),
+            "per_haste": round(well.per_haste, 2),
             "loss_below": round(well.loss_below, 2),
             "loss_above": round(well.loss_above, 2),
         }
@@ -240,7 +300,10 @@ def main() -> None:
 
 def _file(folder: Path) -> str:
     tables = usable(read_tables(folder, {}))
-    return to_yaml(derive(tables.values()), tables)
+    stopped = [
+        table for length in SHORT for table in usable(read_stopped(folder, {}, length)).values()
+    ]
+    return to_yaml(derive(tables.values(), stopped), tables)
 
 
 def derived(story: str, path: Path, make: Callable[[Path], str]) -> None:

@@ -19,10 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl_tf.search.auto.prior import BATCH, STEPS
 from hpo_tables import BLEU, COSTS, NO_SETTINGS, PAIRS, HpoTable, searched_rows
 
 VALIDATIONS = 40
 """Validations of the average run."""
+UPDATES = "checkpoint_updates"
+"""The column of the updates between two checkpoints."""
+BATCH_TOKENS = 4096
+"""Target tokens of an update (Zhang and Duh 2020, section 4)."""
 HEADS = (16, 8)
 """Heads of runs that do not tell theirs, in the order in which the others come. They explain 0 to
 3 % of the variance of BLEU."""
@@ -75,6 +80,37 @@ def _read(path: Path, name: str, num_pairs: int | None) -> CurveTable:
         if cost in runs[0]
     }
     return CurveTable(HpoTable(name, num_pairs, searched_rows(runs), top, costs), curves)
+
+
+def read_stopped(folder: Path, sizes: Mapping[str, int], checkpoints: int) -> dict[str, HpoTable]:
+    """The runs as they would have ended, had they been short, by the name of their corpus.
+
+    Runs that diverged are left out, as they are in the tables.
+
+    Args:
+        folder: Where ``PAIR.curves.jsonl`` files lie.
+        sizes: Sentence pairs of corpora beside the known ones.
+        checkpoints: How many each has; from-scratch runs have one every 2,000 updates.
+    """
+    known = {**PAIRS, **sizes}
+    suffix = ".curves.jsonl"
+    names = sorted(path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
+    return {
+        name: _stopped(folder / f"{name}{suffix}", name, known.get(name), checkpoints)
+        for name in names
+    }
+
+
+def _stopped(path: Path, name: str, num_pairs: int | None, checkpoints: int) -> HpoTable:
+    runs = _distinct([json.loads(line) for line in path.read_text().splitlines()])
+    ends = [
+        (run, float(curve[:checkpoints].max()))
+        for run, curve in zip(runs, _bleu_curves(runs), strict=True)
+        if run[BLEU] is not None
+    ]
+    length = {STEPS: checkpoints * ends[0][0].get(UPDATES, 1), BATCH: BATCH_TOKENS}
+    rows = [{**row, **length} for row in searched_rows([run for run, _ in ends])]
+    return HpoTable(name, num_pairs, rows, np.array([bleu for _, bleu in ends]))
 
 
 def _distinct(runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

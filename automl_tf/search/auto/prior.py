@@ -18,21 +18,20 @@ from automl_tf.search.auto.axes import LEARNING_RATE, WIDTH, Array, Columns
 PRODUCT = f"{LEARNING_RATE} * {WIDTH}"
 USUAL_PAIRS = 100_000
 """Sentence pairs that the figures are given for, and that a corpus of unknown size is taken for."""
-DROPOUT = "model.dropout"
-TENTHS = (DROPOUT, "training.label_smoothing")
+TENTHS = ("model.dropout", "training.label_smoothing")
 """Settings whose distances count in tenths; those of all others count in doublings."""
 STEPS, BATCH = "training.max_steps", "training.batch_tokens"
 TOKENS_A_PAIR = 20
 """Subwords of a usual sentence."""
 MANY_PASSES = 20
-"""Passes over the corpus from which dropout is what the literature wants: a model that sees each
-pair once or twice has nothing to overfit to (Komatsuzaki 2019, section 2)."""
+"""Passes over the corpus from which dropout and label smoothing are what the literature wants: a
+model that sees each pair once or twice has nothing to overfit to (Komatsuzaki 2019, section 2)."""
 
 LONG_TRAINING = 1.5e8
-"""Target tokens from which on the tables' learning rates serve: what their shortest runs took."""
-RATE_POWER = 0.125
-"""A training of so many times fewer tokens has its best learning rate higher by that number to this
-power (Bi et al. 2024, "DeepSeek LLM", section 3.1, of compute)."""
+"""Target tokens from which on the best values stay: what the shortest whole runs of tables took."""
+MOST_HASTE = 1.3
+"""Decades below a long training over which runs of tables were looked at: the best values of still
+shorter trainings are those there."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Well:
     Attributes:
         best: Best value for a corpus of 100,000 pairs.
         per_tenfold: What ten times the pairs add to it, in doublings or tenths.
+        per_haste: What a training of a tenth of the tokens adds to it, below a long training.
         loss_below: Loss per squared doubling (tenth) below the best value, near it, in standard
             deviations of BLEU among the configurations of a space; far from it, twice this per
             doubling.
@@ -50,6 +50,7 @@ class Well:
 
     best: float
     per_tenfold: float
+    per_haste: float
     loss_below: float
     loss_above: float
 
@@ -64,9 +65,16 @@ class Well:
         distance_N: Array = 10 * values_N - share_N * (10 * self.best + self.per_tenfold * decades)
         return distance_N
 
-    def doublings_off(self, values_N: Array, decades: float) -> Array:
-        """Doublings between values and the best one, with arguments as above."""
-        distance_N: Array = np.log2(values_N / self.best) - self.per_tenfold * decades
+    def doublings_off(self, values_N: Array, decades: float, haste_N: Array) -> Array:
+        """Doublings between values and the best one.
+
+        Args:
+            values_N: Values of the setting.
+            decades: Decimal logarithm of the corpus's size over the usual one.
+            haste_N: Decimal logarithm of a long training over this one.
+        """
+        moved_N = self.per_tenfold * decades + self.per_haste * haste_N
+        distance_N: Array = np.log2(values_N / self.best) - moved_N
         return distance_N
 
     def loss(self, distance_N: Array) -> Array:
@@ -89,22 +97,20 @@ def expected(wells: Mapping[str, Well], settings: Columns, num_pairs: int | None
     known = dict(settings)
     if LEARNING_RATE in known and WIDTH in known:
         known[PRODUCT] = known[LEARNING_RATE] * known[WIDTH]
+    haste_N, share_N = _haste(settings), _passes_share(settings, num_pairs)
     score_N = np.zeros(len(next(iter(settings.values()))))
     for name, well in wells.items():
         if name in known:
             if name in TENTHS:
-                share_N = _passes_share(settings, num_pairs) if name == DROPOUT else np.ones(1)
                 distance_N = well.tenths_off(known[name], decades, share_N)
             else:
-                distance_N = well.doublings_off(known[name], decades)
-            if name == PRODUCT:
-                distance_N = distance_N - _doublings_for_haste(settings)
+                distance_N = well.doublings_off(known[name], decades, haste_N)
             score_N -= well.loss(distance_N)
     return score_N
 
 
 def _passes_share(settings: Columns, num_pairs: int | None) -> Array:
-    """The share of the full dropout that so few passes over the corpus ask for."""
+    """The share of the full regularisation that so few passes over the corpus ask for."""
     if num_pairs is None or not {STEPS, BATCH} <= set(settings):
         return np.ones(1)
     passes_N = settings[STEPS] * settings[BATCH] / (TOKENS_A_PAIR * num_pairs)
@@ -112,13 +118,13 @@ def _passes_share(settings: Columns, num_pairs: int | None) -> Array:
     return share_N
 
 
-def _doublings_for_haste(settings: Columns) -> Array:
-    """The doublings of the learning rate that short trainings ask for."""
+def _haste(settings: Columns) -> Array:
+    """The decades that trainings are shorter than long ones; none where it is not known."""
     if not {STEPS, BATCH} <= set(settings):
         return np.zeros(1)
     tokens_N = settings[STEPS] * settings[BATCH]
-    doublings_N: Array = RATE_POWER * np.log2(np.maximum(LONG_TRAINING / tokens_N, 1.0))
-    return doublings_N
+    haste_N: Array = np.clip(np.log10(LONG_TRAINING / tokens_N), 0.0, MOST_HASTE)
+    return haste_N
 
 
 @functools.cache
