@@ -45,7 +45,7 @@ from automl_tf.search.pruning.shapes import Shapes
 from automl_tf.search.record import NUM_PAIRS
 from automl_tf.search.strategy import build_pruner, trial_seed
 from hpo_curves import CurveTable, read_curves
-from hpo_tables import HpoTable, read_tables
+from hpo_tables import HpoTable
 from reporting import Table, new_plot, publish
 from table_spaces import NearestRows, OwnRows
 
@@ -283,12 +283,12 @@ def _options() -> argparse.Namespace:
 
 
 def _contests(folder: Path, sizes: Mapping[str, int]) -> list[Contest]:
-    tables, curves = read_tables(folder, sizes), read_curves(folder, sizes)
-    known, risen = derive_prior.usable(tables), derive_shapes.usable(curves)
+    curves = read_curves(folder, sizes)
+    known, risen = derive_prior.read_known(folder, sizes), derive_shapes.usable(curves)
     return [
         Contest(
             runs,
-            derive_prior.derive(table for other, table in known.items() if other != name),
+            derive_prior.derive(known.without(name)),
             derive_shapes.derive(those for other, those in risen.items() if other != name),
         )
         for name, runs in curves.items()

@@ -160,18 +160,37 @@ class Corpus:
     num_pairs: int
 
 
-def derive(tables: Iterable[HpoTable], stopped: Iterable[HpoTable] = ()) -> dict[str, Well]:
+@dataclass(frozen=True)
+class Known:
+    """Tables of Transformers trained from scratch, on corpora of known size.
+
+    Attributes:
+        tables: The tables.
+        stopped: The same, had they been trained for less, a table for each length.
+    """
+
+    tables: Sequence[HpoTable]
+    stopped: Sequence[HpoTable]
+
+    def without(self, *names: str) -> "Known":
+        """What is known of other corpora."""
+        return Known(
+            [table for table in self.tables if table.name not in names],
+            [table for table in self.stopped if table.name not in names],
+        )
+
+
+def derive(known: Known) -> dict[str, Well]:
     """The wells that fit tables and literature best, and how they move in short trainings.
 
     The second follows from the first: how long trainings end says more of a configuration than how
     short ones do, so that these have no part in it.
 
     Args:
-        tables: Tables of Transformers trained from scratch, on corpora of known size.
-        stopped: The same, had they been trained for less.
+        known: What they are to fit.
     """
     beliefs = literature()
-    corpora = [_paper(), *(_corpus(table) for table in tables)]
+    corpora = [_paper(), *(_corpus(table) for table in known.tables)]
     long = _fitted(
         np.array([[0.0, b.per_tenfold, b.below, b.above] for b in beliefs.values()]),
         np.array([[*b.unsure[:2], b.below, b.above] for b in beliefs.values()]),
@@ -189,7 +208,7 @@ def derive(tables: Iterable[HpoTable], stopped: Iterable[HpoTable] = ()) -> dict
             name: replace(well, per_haste=float(haste))
             for (name, well), [haste] in zip(long.items(), rows, strict=True)
         },
-        [_corpus(table) for table in stopped],
+        [_corpus(table) for table in known.stopped],
     )
     # The tables' learning rates do not warm up, so that high ones show late what they are worth:
     # what the fit blames them for is left out, so that it is blamed on nothing else.
@@ -299,12 +318,22 @@ def main() -> None:
     derived(__doc__, PRIOR, _file)
 
 
+def read_known(folder: Path, sizes: Mapping[str, int]) -> Known:
+    """What a folder has to derive a prior from.
+
+    Args:
+        folder: Where ``PAIR.csv`` and ``PAIR.curves.jsonl`` files lie.
+        sizes: Sentence pairs of corpora beside the known ones.
+    """
+    stopped = tuple(
+        table for length in SHORT for table in usable(read_stopped(folder, sizes, length)).values()
+    )
+    return Known(tuple(usable(read_tables(folder, sizes)).values()), stopped)
+
+
 def _file(folder: Path) -> str:
-    tables = usable(read_tables(folder, {}))
-    stopped = [
-        table for length in SHORT for table in usable(read_stopped(folder, {}, length)).values()
-    ]
-    return to_yaml(derive(tables.values(), stopped), tables)
+    known = read_known(folder, {})
+    return to_yaml(derive(known), [table.name for table in known.tables])
 
 
 def derived(story: str, path: Path, make: Callable[[Path], str]) -> None:

@@ -38,7 +38,7 @@ from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.record import NUM_PAIRS
 from automl_tf.search.strategy import distribution, trial_seed
 from derive_costs import COLUMNS, derive_costs
-from derive_prior import derive, usable
+from derive_prior import Known, derive, usable
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, number, publish
 from table_spaces import NearestRows, OwnRows
@@ -226,7 +226,7 @@ def _sizes(given: Sequence[str]) -> dict[str, int]:
 
 def _contest(table: HpoTable, tables: Mapping[str, HpoTable]) -> Contest:
     others = [other for name, other in tables.items() if name != table.name]
-    return Contest(table, derive(others), derive_costs(others))
+    return Contest(table, derive(Known(others, [])), derive_costs(others))
 
 
 def _replay(sampler: str, contest: Contest, seed: int, hide: float) -> Shares:

@@ -34,7 +34,8 @@ from automl_tf.search.auto.prior import Well
 from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.record import NUM_PAIRS
 from automl_tf.search.strategy import distribution, trial_seed
-from derive_prior import derive, usable
+from derive_prior import Known, derive, read_known, usable
+from hpo_curves import read_stopped
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, number, publish
 from table_spaces import NearestRows, OwnRows
@@ -102,6 +103,8 @@ def auto(
     study.set_user_attr(NUM_PAIRS, table.num_pairs)
     wells = contest.far_prior if kind == "other corpora" else contest.prior
     models = ALONE if kind == "alone" else MODELS
+    if kind == "long":
+        wells = {name: replace(well, per_haste=0.0) for name, well in wells.items()}
     if kind == "upside down":
         wells = {
             name: replace(well, loss_below=-well.loss_below, loss_above=-well.loss_above)
@@ -144,6 +147,9 @@ SEARCHES: dict[str, Search] = {
     "auto, prior of other corpora": lambda contest, seed, trials: auto(
         contest, seed, trials, kind="other corpora"
     ),
+    "auto, prior of long trainings": lambda contest, seed, trials: auto(
+        contest, seed, trials, kind="long"
+    ),
     "auto with earlier studies": lambda contest, seed, trials: auto(
         contest, seed, trials, learns=True
     ),
@@ -156,8 +162,13 @@ SEARCHES: dict[str, Search] = {
 def main() -> None:
     """Replays all tables."""
     options = _options()
-    tables = read_tables(options.folder, _sizes(options.pairs))
-    contests = [_contest(table, tables) for table in tables.values()]
+    sizes = _sizes(options.pairs)
+    known = read_known(options.folder, sizes)
+    if options.checkpoints is None:
+        tables = read_tables(options.folder, sizes)
+    else:
+        tables = usable(read_stopped(options.folder, sizes, options.checkpoints))
+    contests = [_contest(table, tables, known) for table in tables.values()]
     replays: dict[str, dict[str, list[Replay]]] = {}
     for sampler in options.samplers:
         replays[sampler] = {}
@@ -181,6 +192,7 @@ def main() -> None:
             "ask_seconds": seconds,
         },
         _plot(replays, _from_scratch(tables)),
+        part=None if options.checkpoints is None else f"{options.checkpoints}_checkpoints",
     )
 
 
@@ -191,6 +203,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument(
         "--pairs", nargs="*", default=[], metavar="NAME=PAIRS", help="sizes of other corpora"
+    )
+    parser.add_argument(
+        "--checkpoints", type=int, help="replay runs as if they had been stopped after so many"
     )
     parser.add_argument("--hide", type=float, default=0.0, help="share of rows hidden by each seed")
     return parser.parse_args()
@@ -206,10 +221,9 @@ def _from_scratch(tables: Mapping[str, HpoTable]) -> list[str]:
     return [name for name, table in tables.items() if "embed" in table.rows[0]]
 
 
-def _contest(table: HpoTable, tables: Mapping[str, HpoTable]) -> Contest:
+def _contest(table: HpoTable, tables: Mapping[str, HpoTable], known: Known) -> Contest:
     reverse = "-".join(reversed(table.name.split("-")))
     others = [other for name, other in usable(tables).items() if name != table.name]
-    far = [other for other in others if other.name != reverse]
     storage = optuna.storages.InMemoryStorage()
     for other in others:
         study = optuna.create_study(direction="maximize", storage=storage, study_name=other.name)
@@ -221,7 +235,8 @@ def _contest(table: HpoTable, tables: Mapping[str, HpoTable]) -> Contest:
                 for row, bleu in zip(own.rows, other.bleu, strict=True)
             ]
         )
-    return Contest(table, others, derive(others), derive(far), storage)
+    near = known.without(table.name)
+    return Contest(table, others, derive(near), derive(near.without(reverse)), storage)
 
 
 def _replay(sampler: str, contest: Contest, seed: int, hide: float) -> Replay:
