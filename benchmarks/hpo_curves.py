@@ -9,6 +9,7 @@ table's average. Validations are thinned to about forty a run, each with the bes
 for, so that a run ends with its published BLEU.
 """
 
+import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from automl_tf.search.auto.prior import BATCH, STEPS
 from hpo_tables import BLEU, COSTS, NO_SETTINGS, PAIRS, HpoTable, searched_rows
 
+Run = Mapping[str, Any]
+"""A line of a file of curves."""
 VALIDATIONS = 40
 """Validations of the average run."""
 UPDATES = "checkpoint_updates"
@@ -64,13 +67,10 @@ def read_curves(folder: Path, sizes: Mapping[str, int]) -> dict[str, CurveTable]
         sizes: Sentence pairs of corpora beside the known ones.
     """
     known = {**PAIRS, **sizes}
-    suffix = ".curves.jsonl"
-    names = sorted(path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
-    return {name: _read(folder / f"{name}{suffix}", name, known.get(name)) for name in names}
+    return {name: _whole(runs, name, known.get(name)) for name, runs in _corpora(folder).items()}
 
 
-def _read(path: Path, name: str, num_pairs: int | None) -> CurveTable:
-    runs = _distinct([json.loads(line) for line in path.read_text().splitlines()])
+def _whole(runs: Sequence[Run], name: str, num_pairs: int | None) -> CurveTable:
     every = max(1, round(np.mean([len(run["ppl_curve"]) for run in runs]) / VALIDATIONS))
     curves = [_thinned(curve, every) for curve in _bleu_curves(runs)]
     top = np.array([max(curve.values()) for curve in curves])
@@ -93,16 +93,13 @@ def read_stopped(folder: Path, sizes: Mapping[str, int], checkpoints: int) -> di
         checkpoints: How many each has; from-scratch runs have one every 2,000 updates.
     """
     known = {**PAIRS, **sizes}
-    suffix = ".curves.jsonl"
-    names = sorted(path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
     return {
-        name: _stopped(folder / f"{name}{suffix}", name, known.get(name), checkpoints)
-        for name in names
+        name: _stopped(runs, name, known.get(name), checkpoints)
+        for name, runs in _corpora(folder).items()
     }
 
 
-def _stopped(path: Path, name: str, num_pairs: int | None, checkpoints: int) -> HpoTable:
-    runs = _distinct([json.loads(line) for line in path.read_text().splitlines()])
+def _stopped(runs: Sequence[Run], name: str, num_pairs: int | None, checkpoints: int) -> HpoTable:
     ends = [
         (run, float(curve[:checkpoints].max()))
         for run, curve in zip(runs, _bleu_curves(runs), strict=True)
@@ -113,9 +110,21 @@ def _stopped(path: Path, name: str, num_pairs: int | None, checkpoints: int) -> 
     return HpoTable(name, num_pairs, rows, np.array([bleu for _, bleu in ends]))
 
 
-def _distinct(runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+@functools.cache
+def _corpora(folder: Path) -> dict[str, list[Run]]:
+    """The distinct runs of each corpus; several lengths of the same ones are asked for."""
+    suffix = ".curves.jsonl"
+    return {
+        path.name.removesuffix(suffix): _distinct(
+            [json.loads(line) for line in path.read_text().splitlines()]
+        )
+        for path in sorted(folder.glob(f"*{suffix}"))
+    }
+
+
+def _distinct(runs: Sequence[Run]) -> list[Run]:
     """A run a configuration, one with a BLEU where there is one."""
-    kept: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    kept: dict[tuple[Any, ...], Run] = {}
     for run in sorted(runs, key=lambda run: run[BLEU] is None):
         unknown = run.get("heads", 0) is None
         for complete in [{**run, "heads": heads} for heads in HEADS] if unknown else [run]:
@@ -127,7 +136,7 @@ def _distinct(runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(kept.values())
 
 
-def _bleu_curves(runs: Sequence[Mapping[str, Any]]) -> list[NDArray[np.float64]]:
+def _bleu_curves(runs: Sequence[Run]) -> list[NDArray[np.float64]]:
     if "bleu_curve" in runs[0]:
         return [np.array(run["bleu_curve"], dtype=float) for run in runs]
     losses = [np.log(run["ppl_curve"]) for run in runs]
