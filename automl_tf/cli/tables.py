@@ -85,6 +85,7 @@ def _trials_table(board: Leaderboard, settings: Sequence[str], gap: str) -> Tabl
     table = Table(box=None, pad_edge=False)
     columns = ["trial", "state", *(name for name, _ in board.objectives), "BLEU by step"]
     bleus = [bleu for trial in board.trials for bleu in trial.intermediate.values()]
+    highest = max(bleus, default=0.0)
     for name in columns:
         is_text = name in ("state", "BLEU by step")
         table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
@@ -92,7 +93,7 @@ def _trials_table(board: Leaderboard, settings: Sequence[str], gap: str) -> Tabl
         title = name.split(".")[-1].replace("_", gap)
         table.add_column(title, justify="right", no_wrap=True)
     for trial in board.ranked():
-        table.add_row(*_cells(trial, board, settings, max(bleus, default=0.0)))
+        table.add_row(*_cells(trial, board, settings, highest))
     return table
 
 

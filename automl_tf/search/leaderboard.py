@@ -89,7 +89,8 @@ class TrialRow:
     @property
     def best_bleu(self) -> float | None:
         """BLEU of the best validation so far."""
-        return None if self.best_merit is None else self.best_merit.bleu
+        merit = self.best_merit
+        return None if merit is None else merit.bleu
 
     def merit(self, step: int) -> Merit:
         """What the validation at a step counts for."""

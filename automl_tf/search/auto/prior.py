@@ -111,20 +111,29 @@ def expected(wells: Mapping[str, Well], settings: Columns, num_pairs: int | None
 
 def _passes_share(settings: Columns, num_pairs: int | None) -> Array:
     """The share of the full regularisation that so few passes over the corpus ask for."""
-    if num_pairs is None or not {STEPS, BATCH} <= set(settings):
+    tokens_N = _tokens(settings)
+    if num_pairs is None or tokens_N is None:
         return np.ones(1)
-    passes_N = settings[STEPS] * settings[BATCH] / (TOKENS_A_PAIR * num_pairs)
+    passes_N = tokens_N / (TOKENS_A_PAIR * num_pairs)
     share_N: Array = np.minimum(1.0, passes_N / MANY_PASSES)
     return share_N
 
 
 def _haste(settings: Columns) -> Array:
     """The decades that trainings are shorter than long ones; none where it is not known."""
-    if not {STEPS, BATCH} <= set(settings):
+    tokens_N = _tokens(settings)
+    if tokens_N is None:
         return np.zeros(1)
-    tokens_N = settings[STEPS] * settings[BATCH]
     haste_N: Array = np.clip(np.log10(LONG_TRAINING / tokens_N), 0.0, MOST_HASTE)
     return haste_N
+
+
+def _tokens(settings: Columns) -> Array | None:
+    """The target tokens of trainings, if their settings tell."""
+    if not {STEPS, BATCH} <= set(settings):
+        return None
+    tokens_N: Array = settings[STEPS] * settings[BATCH]
+    return tokens_N
 
 
 @functools.cache

@@ -65,8 +65,7 @@ class Material:
     @property
     def furthest(self) -> TrialRow | None:
         """The trial with the best validation so far, whether it has ended or not."""
-        merits = [trial.best_merit or Merit(0, 0.0) for trial in self.scored]
-        return self.scored[merits.index(max(merits))] if merits else None
+        return max(self.scored, key=lambda trial: trial.best_merit or Merit(0, 0.0), default=None)
 
     @cached_property
     def winner(self) -> TrialRow | None:
