@@ -11,26 +11,9 @@ import pytest
 
 from automl_tf.search.events import TrialEnded, TrialProgress, TrialStarted, TrialValidated, encode
 from benchmarks.accounts import Account
+from tests.cli.studies import FIXED, SPACE, write_study
 
 ROOT = Path(__file__).resolve().parents[2]
-SPACE = {
-    "model.d_model": {"choices": [16, 32]},
-    "model.dropout": {"low": 0.0, "high": 0.3},
-    "model.encoder_layers": {"low": 1, "high": 2},
-    "training.learning_rate": {"low": 1e-3, "high": 2e-2, "log": True},
-}
-FIXED = {
-    "model.num_heads": 2,
-    "model.d_ff": 64,
-    "model.decoder_layers": 1,
-    "training.max_steps": 80,
-    "training.precision": "fp32",
-    "training.validate_every": 20,
-    "training.warmup_steps": 10,
-    "training.batch_tokens": 512,
-    "data.vocab_size": 400,
-    "data.max_length": 32,
-}
 CORPUS = {"kind": "synthetic", "train_pairs": 1000, "validation_pairs": 40, "test_pairs": 10}
 
 
@@ -91,10 +74,7 @@ def test_what_was_seen_is_published_when_it_is_ended_early(tmp_path: Path) -> No
 
 
 def _ended_once_both_have_validated(folder: Path) -> dict[str, Any]:
-    (folder / "space.yaml").write_text(json.dumps(SPACE))
-    study = folder / "study.yaml"
-    content = {"name": "tiny", "space": "space.yaml", "corpus": CORPUS, "fixed": FIXED}
-    study.write_text(json.dumps(content))
+    study = write_study(folder, CORPUS)
     program = [sys.executable, str(ROOT / "benchmarks" / "search_live.py")]
     words = [f"--study={study}", "--minutes=2", "--seeds=3", f"--results={folder}"]
     running = subprocess.Popen(
