@@ -57,9 +57,9 @@ class OutlookPruner(BasePruner):
         """
         if not trial.intermediate_values:
             return None
-        rivals = rivals_of(trial, trials)
+        levels = Levels(trials)
+        rivals = rivals_of(trial, trials, levels)
         if not rivals.tops:
             return None
         max_steps = trial.params.get(MAX_STEPS, self._max_steps)
-        curve = Levels(trials).curve(trial)
-        return outlook(curve, rivals, max_steps, self._aim, self._shapes)
+        return outlook(levels.curve(trial), rivals, max_steps, self._aim, self._shapes)

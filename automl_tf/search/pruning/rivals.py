@@ -17,7 +17,7 @@ LEAST_NOISE = 0.01
 """BLEU: a trial that repeats another one sentence by sentence is still not sure to go on so."""
 
 
-def rivals_of(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Rivals:
+def rivals_of(trial: FrozenTrial, trials: Sequence[FrozenTrial], levels: Levels) -> Rivals:
     """What is known of the others that a trial is compared with.
 
     A failed trial has no system to show, whatever BLEU it once had.
@@ -25,8 +25,8 @@ def rivals_of(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Rivals:
     Args:
         trial: The judged trial.
         trials: All trials of the study.
+        levels: What brings their curves to one level.
     """
-    levels = Levels(trials)
     others = [
         other
         for other in trials

@@ -87,7 +87,7 @@ def test_curves_are_brought_to_the_level_that_complete_trials_show() -> None:
     # What was validated on all sentences is what it was.
     for of, one in zip((good, better), trials, strict=True):
         assert Levels(trials).curve(one).top == of.bleu
-    assert max(rivals_of(judged, [*trials, judged]).tops) == better.bleu
+    assert max(rivals_of(judged, [*trials, judged], Levels([*trials, judged])).tops) == better.bleu
 
 
 def test_the_top_of_a_curve_is_that_of_the_most_sentences() -> None:
@@ -111,7 +111,7 @@ def test_noise_is_that_of_the_sentences_that_both_have() -> None:
             1,
             **{SENTENCES: {"100": theirs.first(others).to_text()}},
         )
-        return rivals_of(judged, [judged, incumbent]).noise
+        return rivals_of(judged, [judged, incumbent], Levels([judged, incumbent])).noise
 
     common = paired_bootstrap(ours.first(100), theirs.first(100), RESAMPLES).spread
     assert noise(100, 100) == noise(100, WHOLE) == pytest.approx(common)
