@@ -29,6 +29,8 @@ import mlflow  # noqa: E402  (it must find the settings above)
 
 # Whoever imported MLflow first in this process did so without the setting above.
 logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+# It prints the traceback of what it raises: a full disk would be told in a hundred lines.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 __all__ = ["connect", "mlflow"]
 
