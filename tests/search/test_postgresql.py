@@ -303,10 +303,11 @@ def test_a_server_that_was_away_listens_before_it_calls_a_worker_lost(
 def test_a_worker_that_freezes_within_a_claim_loses_it(
     postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_module, "CLAIM_SECONDS", 1)
     frozen, other = (
         bench_at(postgresql, tmp_path, definition(**RANDOM, budget={"trials": 1})) for _ in range(2)
     )
+    # Creating the tables, which holds a lock of the same kind, may take longer than this.
+    monkeypatch.setattr(storage_module, "CLAIM_SECONDS", 1)
     claimed: list[int] = []
 
     def frozen_claim() -> None:
