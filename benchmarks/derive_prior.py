@@ -42,6 +42,9 @@ SHORT = (1, 2, 4)
 RATE_POWER = 0.125
 """A training of so many times fewer tokens has its best learning rate higher by that number to this
 power (Bi et al. 2024, "DeepSeek LLM", section 3.1, of compute)."""
+LATE = (PRODUCT, "model.encoder_layers", "model.decoder_layers")
+"""What pays late where learning rates do not warm up, as in the tables: high rates, and depth
+(Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture", section 3)."""
 WORDS_A_SENTENCE = 25
 TIMES_SEEN, CLASSES_SEEN = 100, 0.95
 """Gowda and May (2020): the largest vocabulary of which 95 % are seen a hundred times."""
@@ -210,9 +213,9 @@ def derive(known: Known) -> dict[str, Well]:
         },
         [_corpus(table) for table in known.stopped],
     )
-    # The tables' learning rates do not warm up, so that high ones show late what they are worth:
-    # what the fit blames them for is left out, so that it is blamed on nothing else.
-    return {**short, PRODUCT: replace(short[PRODUCT], per_haste=beliefs[PRODUCT].per_haste)}
+    # What the fit blames these for is left out after it, so that it is blamed on nothing else.
+    believed = {name: replace(short[name], per_haste=beliefs[name].per_haste) for name in LATE}
+    return {**short, **believed}
 
 
 def _fitted(
