@@ -3,22 +3,33 @@
 What the trial may still gain is drawn from two sources that are weighed against each other: the
 curves of the study's own trials that went on from the same step, each in proportion to its rise
 there and weighing the more the more alike it was (so that whatever the study's schedule does to a
-curve is known after a few trials), and the shipped shapes, which weigh like a few trials. Shape
-letters: N ways in which the curve may go on.
+curve is known after a few trials), and the shipped shapes, which weigh like a few trials unless the
+study's own curves went on otherwise. They come from long trainings: short ones that still warm up
+rise by more than any of those. Shape letters: N ways in which the curve may go on, Q quantiles.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from automl_tf.search.pruning.curve import Array, Curve
 from automl_tf.search.pruning.shapes import SLACK, Shapes
 
 SHAPES_WEIGHT = 6.0
 """Trials exactly like the judged one that the shipped shapes weigh as much as."""
+DOUBT = 0.1
+"""Curves of the study that are taken to have gone on as the shapes foretell, before there are any:
+the first one decides."""
+HOPEFUL = 0.95
+"""Share of cases that a hopeful view leaves below it."""
+DEPARTURE = 0.4
+"""Standard deviation of the logarithm of a gain over what another curve of the study foretells of
+it. Between curves of a table, and between short trainings on Multi30k, it is 0.2 to 0.6."""
+NUM_DEPARTURES = 9
 RISE_LIKENESS = 1.0
 """Difference between logarithms of rises over which curves cease to be alike."""
 STALENESS_LIKENESS = 0.3
@@ -138,7 +149,7 @@ def outlook(curve: Curve, rivals: Rivals, max_steps: int, aim: Aim, shapes: Shap
         step=round(curve.last),
         bleu=curve.top,
         likely=_quantile(ends_N, weights_N, 0.5),
-        hopeful=_quantile(ends_N, weights_N, 0.95),
+        hopeful=_quantile(ends_N, weights_N, HOPEFUL),
         top=aim.top,
         marks=tuple(marks),
         rivals=len(rivals.tops),
@@ -169,25 +180,55 @@ def _ends(
     curve: Curve, complete: Sequence[Curve], max_steps: float, shapes: Shapes
 ) -> tuple[Array, Array]:
     """The BLEU that a trial may end with, and how much each possibility weighs (one in all)."""
-    gains_N, weights_N = _gains(curve, complete, _doublings(curve, max_steps), shapes)
+    gains_N, weights_N = _gains(curve, complete, max_steps, shapes)
     return np.maximum(curve.top, curve.now + gains_N), weights_N
 
 
 def _gains(
-    curve: Curve, complete: Sequence[Curve], doublings: float, shapes: Shapes
+    curve: Curve, complete: Sequence[Curve], max_steps: float, shapes: Shapes
 ) -> tuple[Array, Array]:
     """What the trial may still gain, and how much each possibility weighs (one in all)."""
-    step, rise, staleness = curve.last, curve.rise(curve.last), curve.staleness(curve.last)
+    step = curve.last
     passed = [rival for rival in complete if rival.last > step]
+    general_Q = shapes.gains(curve.rise(step), curve.staleness(step), _doublings(curve, max_steps))
+    general_weights_Q = SHAPES_WEIGHT * _trust(passed, step, shapes) * shapes.weights()
+    own_N, own_weights_N = _own_gains(curve, passed, max_steps)
+    weights_N = np.concatenate([general_weights_Q, own_weights_N])
+    return np.concatenate([general_Q, own_N]), weights_N / weights_N.sum()
+
+
+def _own_gains(curve: Curve, passed: Sequence[Curve], max_steps: float) -> tuple[Array, Array]:
+    """What the trial may gain if it goes on as others of the study did, which weigh up to one."""
+    step = curve.last
     rises_N = SLACK + np.array([rival.rise(step) for rival in passed])
     stalenesses_N = np.array([rival.staleness(step) for rival in passed])
-    rests_N = np.array([rival.now - rival.at(step) for rival in passed])
-    scale_N = (SLACK + rise) / rises_N
+    rests_N = np.array([rival.at(max_steps) - rival.at(step) for rival in passed])
+    scale_N = (SLACK + curve.rise(step)) / rises_N
     unlike_N = (np.log(scale_N) / RISE_LIKENESS) ** 2
-    unlike_N += ((staleness - stalenesses_N) / STALENESS_LIKENESS) ** 2
-    gains_N = np.concatenate([shapes.gains(rise, staleness, doublings), rests_N * scale_N])
-    weights_N = np.concatenate([SHAPES_WEIGHT * shapes.weights(), np.exp(-unlike_N / 2)])
-    return gains_N, weights_N / weights_N.sum()
+    unlike_N += ((curve.staleness(step) - stalenesses_N) / STALENESS_LIKENESS) ** 2
+    factors = _departures()
+    weights_N = np.exp(-unlike_N / 2) / len(factors)
+    return np.outer(rests_N * scale_N, factors).ravel(), np.repeat(weights_N, len(factors))
+
+
+@functools.cache
+def _departures() -> Array:
+    """By how much a gain may differ from what another curve foretells, each as likely."""
+    shares = (np.arange(NUM_DEPARTURES) + 0.5) / NUM_DEPARTURES
+    factors: Array = np.exp(DEPARTURE * ndtri(shares))
+    return factors
+
+
+def _trust(passed: Sequence[Curve], step: float, shapes: Shapes) -> float:
+    """The share of the study's own curves that rose no further than the shapes foretell."""
+    foretold = sum(_is_foretold(curve, step, shapes) for curve in passed)
+    return (DOUBT + foretold) / (DOUBT + len(passed))
+
+
+def _is_foretold(curve: Curve, step: float, shapes: Shapes) -> bool:
+    """Whether a curve went on from a step within the hopeful view of the shapes."""
+    gains_Q = shapes.gains(curve.rise(step), curve.staleness(step), np.log2(curve.last / step))
+    return curve.now - curve.at(step) <= _quantile(gains_Q, shapes.weights(), HOPEFUL)
 
 
 def _late_start(step: float, complete: Sequence[Curve], low: float, doublings: float) -> float:

@@ -114,6 +114,28 @@ def test_trials_that_jump_at_the_end_teach_to_wait_for_it() -> None:
     assert judged(same, dataclasses.replace(known, complete=[])).chance < 0.1
 
 
+def short(top: float, until: int = 900) -> Curve:
+    """A short training that warms up: each doubling of the steps adds more than the last one."""
+    shares = dict(zip(range(100, 1000, 100), (15, 34, 62, 66, 82, 86, 92, 98, 100), strict=True))
+    return Curve.of({step: top * part / 100 for step, part in shares.items() if step <= until})
+
+
+def test_one_trial_that_rose_further_than_the_shapes_foretell_is_believed() -> None:
+    best = Rivals([short(28.5)], [28.5])
+    for until in (100, 200, 300):
+        alike = judged(short(28.0, until), best, max_steps=900, num_trials=60)
+        assert alike.likely == pytest.approx(28.0, rel=0.2)
+        assert alike.chance > 0.2
+        assert judged(short(15.0, until), best, max_steps=900, num_trials=60).chance < 0.1
+
+
+def test_trials_that_went_on_as_the_shapes_foretell_leave_them_their_weight() -> None:
+    curve, alone = risen(18.0, 200), Rivals([], FIELD.tops)
+    foretold = judged(curve, alone).likely
+    slower = Rivals([risen(20.0, share=0.1)], FIELD.tops)
+    assert judged(curve, slower).likely == pytest.approx(foretold, rel=0.05)
+
+
 def test_more_noise_makes_a_trial_that_is_behind_less_certainly_lost() -> None:
     curve = risen(21.0, 1500)
     chances = [
