@@ -42,12 +42,11 @@ from automl_tf.search.auto.prior import Well
 from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.pruning.pruner import OutlookPruner
 from automl_tf.search.pruning.shapes import Shapes
-from automl_tf.search.record import NUM_PAIRS
 from automl_tf.search.strategy import build_pruner, trial_seed
 from hpo_curves import CurveTable, read_curves
 from hpo_tables import HpoTable
 from reporting import Table, new_plot, publish
-from table_spaces import NearestRows, OwnRows
+from table_spaces import NearestRows, OwnRows, note_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -183,7 +182,7 @@ def replay(sampler: str, pruner: str, contest: Contest, seed: int) -> Replay:
         direction="maximize",
         pruner=PRUNERS[pruner](contest),
     )
-    study.set_user_attr(NUM_PAIRS, contest.table.num_pairs)
+    note_text(study, contest.table)
     ask = SAMPLERS[sampler](contest, seed)
     tried: dict[int, bool] = {}
     spent, unpruned, found, missed = 0, 0, None, None

@@ -25,11 +25,11 @@ from automl_tf.search.auto.prior import (
     LONG_TRAINING,
     PRODUCT,
     TENTHS,
-    USUAL_PAIRS,
     Well,
     expected,
 )
 from automl_tf.search.auto.process import without_depths
+from automl_tf.search.auto.text import USUAL_PAIRS, Text
 from hpo_curves import read_stopped
 from hpo_tables import HpoTable, read_tables
 
@@ -39,6 +39,9 @@ MISFIT = 0.6
 """Standard deviations of BLEU that the wells leave unexplained."""
 SHORT = (1, 2, 4)
 """Checkpoints after which runs are looked at to see what short trainings ask for."""
+OUTWARD = 0.5
+"""Standard deviation of what the direction adds to a best value, in doublings or tenths: the
+literature that is named below tells no direction from another."""
 RATE_POWER = 0.125
 """A training of so many times fewer tokens has its best learning rate higher by that number to this
 power (Bi et al. 2024, "DeepSeek LLM", section 3.1, of compute)."""
@@ -126,7 +129,7 @@ BASE = {
     "model.dropout": 0.1,
     "training.label_smoothing": 0.1,
 }
-WMT14_PAIRS = 4_500_000
+WMT14 = Text(4_500_000, ("en", "de"))
 TABLE_3: tuple[tuple[dict[str, float], float], ...] = (
     ({}, 25.8),
     ({"model.num_heads": 1}, 24.9),
@@ -155,12 +158,12 @@ class Corpus:
     Attributes:
         settings: Settings by dotted path, one value a configuration.
         scores: BLEU in standard deviations.
-        num_pairs: Sentence pairs.
+        text: What it is.
     """
 
     settings: Mapping[str, NDArray[np.float64]]
     scores: NDArray[np.float64]
-    num_pairs: int
+    text: Text
 
 
 @dataclass(frozen=True)
@@ -195,14 +198,14 @@ def derive(known: Known) -> dict[str, Well]:
     beliefs = literature()
     corpora = [_paper(), *(_corpus(table) for table in known.tables)]
     long = _fitted(
-        np.array([[0.0, b.per_tenfold, b.below, b.above] for b in beliefs.values()]),
-        np.array([[*b.unsure[:2], b.below, b.above] for b in beliefs.values()]),
+        np.array([[0.0, b.per_tenfold, 0.0, b.below, b.above] for b in beliefs.values()]),
+        np.array([[*b.unsure[:2], OUTWARD, b.below, b.above] for b in beliefs.values()]),
         lambda rows: {
-            name: _well(belief, name, *row, belief.per_haste)
+            name: _well(belief, name, *row)
             for (name, belief), row in zip(beliefs.items(), rows, strict=True)
         },
         corpora,
-        losses_from=2,
+        losses_from=3,
     )
     short = _fitted(
         np.array([[b.per_haste] for b in beliefs.values()]),
@@ -239,7 +242,7 @@ def _fitted(
         fitted = wells(figures.reshape(centre.shape))
         parts = [(figures - centre.ravel()) / unsure.ravel()]
         for corpus in corpora:
-            off = corpus.scores - expected(fitted, corpus.settings, corpus.num_pairs)
+            off = corpus.scores - expected(fitted, corpus.settings, corpus.text)
             share = math.sqrt(CORPUS_WEIGHT / len(off)) / MISFIT
             parts.append((off - off.mean()) * share)
         return np.concatenate(parts)
@@ -252,9 +255,9 @@ def _fitted(
 
 
 def _well(belief: Belief, name: str, *figures: float) -> Well:
-    moved, per_tenfold, below, above, per_haste = (float(figure) for figure in figures)
+    moved, per_tenfold, outward, below, above = (float(figure) for figure in figures)
     best = belief.best + moved / 10 if name in TENTHS else belief.best * 2**moved
-    return Well(best, per_tenfold, per_haste, below, above)
+    return Well(best, per_tenfold, outward, belief.per_haste, below, above)
 
 
 def _paper() -> Corpus:
@@ -262,14 +265,14 @@ def _paper() -> Corpus:
     settings = {name: np.array([float(row[name]) for row in rows]) for name in BASE}
     # The paper's schedule peaks at (d_model * warm-up) ** -0.5.
     settings["training.learning_rate"] = (settings["model.d_model"] * 4000) ** -0.5
-    return Corpus(settings, _standard(np.array([bleu for _, bleu in TABLE_3])), WMT14_PAIRS)
+    return Corpus(settings, _standard(np.array([bleu for _, bleu in TABLE_3])), WMT14)
 
 
 def _corpus(table: HpoTable) -> Corpus:
     assert table.num_pairs is not None, f"the size of {table.name} is not known"
     rows = table.configurations()
     settings = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    return Corpus(settings, _standard(table.bleu), table.num_pairs)
+    return Corpus(settings, _standard(table.bleu), table.text)
 
 
 def _standard(bleu: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -293,12 +296,14 @@ def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
 # Where BLEU is best, and what is lost around it: the prior of sampler {{kind: auto}}.
 # Derived by benchmarks/derive_prior.py from {", ".join(names)} (Zhang and Duh 2020)
 # and from the literature that is named below.
-#   best          for a training corpus of {USUAL_PAIRS:,} sentence pairs
-#   per_tenfold   what ten times the pairs add to it, in doublings (of dropout and label
-#                 smoothing: in tenths)
-#   per_haste     what a training of a tenth of the tokens adds, below {LONG_TRAINING:,.0f} tokens
-#   loss_below    standard deviations of BLEU, among configurations of a corpus, that one squared
-#   loss_above    doubling (tenth) costs near the best value; far from it, twice that a doubling
+#   best            for a training corpus of {USUAL_PAIRS:,} sentence pairs
+#   per_tenfold     what ten times the pairs add to it, in doublings (of dropout and label
+#                   smoothing: in tenths)
+#   out_of_english  what translating out of English adds, over translating into it; best lies
+#                   between the two
+#   per_haste       what a training of a tenth of the tokens adds, below {LONG_TRAINING:,.0f} tokens
+#   loss_below      standard deviations of BLEU, among configurations of a corpus, that one squared
+#   loss_above      doubling (tenth) costs near the best value; far from it, twice that a doubling
 """
     beliefs = literature()
     lines = [head]
@@ -307,6 +312,7 @@ def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
         figures: dict[str, Any] = {
             "best": float(f"{well.best:.3g}"),
             "per_tenfold": round(well.per_tenfold, 2),
+            "out_of_english": round(well.out_of_english, 2),
             "per_haste": round(well.per_haste, 2),
             "loss_below": round(well.loss_below, 2),
             "loss_above": round(well.loss_above, 2),

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl_tf.search.auto.text import Text
+
 PAIRS = {
     "sw-en": 24_000,
     "so-en": 24_000,
@@ -57,6 +59,12 @@ class HpoTable:
     rows: list[dict[str, Any]]
     bleu: NDArray[np.float64]
     costs: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @property
+    def text(self) -> Text:
+        """The corpus; a table is named after its languages."""
+        source, _, target = self.name.partition("-")
+        return Text(self.num_pairs, (source, target))
 
     def choices(self) -> dict[str, list[Any]]:
         """The values of each column, in ascending order."""

@@ -35,13 +35,12 @@ from automl_tf.search.auto.cost_prior import Costs
 from automl_tf.search.auto.models import ALONE, MODELS
 from automl_tf.search.auto.prior import Well
 from automl_tf.search.auto.sampler import InformedSampler
-from automl_tf.search.record import NUM_PAIRS
 from automl_tf.search.strategy import distribution, trial_seed
 from derive_costs import COLUMNS, derive_costs
 from derive_prior import Known, derive, usable
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, number, publish
-from table_spaces import NearestRows, OwnRows
+from table_spaces import NearestRows, OwnRows, note_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +90,7 @@ def auto(
     """Our sampler, with what it knows or without."""
     own = OwnRows(contest.table)
     study = optuna.create_study(directions=DIRECTIONS)
-    study.set_user_attr(NUM_PAIRS, contest.table.num_pairs)
+    note_text(study, contest.table)
     costs = contest.costs if knows_costs else {}
     tried: list[int] = []
     for trial_number in range(trials):

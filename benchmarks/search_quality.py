@@ -32,13 +32,12 @@ from automl_tf.config.space_file import read_space
 from automl_tf.search.auto.models import ALONE, MODELS
 from automl_tf.search.auto.prior import Well
 from automl_tf.search.auto.sampler import InformedSampler
-from automl_tf.search.record import NUM_PAIRS
 from automl_tf.search.strategy import distribution, trial_seed
 from derive_prior import Known, derive, read_known, usable
 from hpo_curves import read_stopped
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, number, publish
-from table_spaces import NearestRows, OwnRows
+from table_spaces import NearestRows, OwnRows, note_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +99,7 @@ def auto(
         storage=contest.storage,
         study_name=f"{table.name} {kind} {learns} {seed} {time.perf_counter_ns()}",
     )
-    study.set_user_attr(NUM_PAIRS, table.num_pairs)
+    note_text(study, table)
     wells = contest.far_prior if kind == "other corpora" else contest.prior
     models = ALONE if kind == "alone" else MODELS
     if kind == "long":
@@ -227,7 +226,7 @@ def _contest(table: HpoTable, tables: Mapping[str, HpoTable], known: Known) -> C
     storage = optuna.storages.InMemoryStorage()
     for other in others:
         study = optuna.create_study(direction="maximize", storage=storage, study_name=other.name)
-        study.set_user_attr(NUM_PAIRS, other.num_pairs)
+        note_text(study, other)
         own = OwnRows(other)
         study.add_trials(
             [

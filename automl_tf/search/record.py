@@ -21,6 +21,7 @@ from automl_tf.scoring.sentences import SentenceStatistics
 DEFINITION = "definition"
 TRACKING = "mlflow"
 NUM_PAIRS = "num_pairs"
+LANGUAGES = "languages"
 
 REASON = "reason"
 VALIDATIONS = "validations"

@@ -16,7 +16,7 @@ from automl_tf.search.auto.history import check_named
 from automl_tf.search.crew import Crew
 from automl_tf.search.events import Event, TrialEnded
 from automl_tf.search.opening import open_study, return_lost_trials
-from automl_tf.search.record import NUM_PAIRS, Definition
+from automl_tf.search.record import LANGUAGES, NUM_PAIRS, Definition
 from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.strategy import build_pruner, grid
 from automl_tf.search.telling import StudyStory
@@ -92,6 +92,8 @@ def open_search(study: Study, places: Places, *, trains_here: bool = True) -> Op
     )
     opened = open_study(storage, definition)
     opened.set_user_attr(NUM_PAIRS, len(data.train))
+    corpus = study.config.corpus
+    opened.set_user_attr(LANGUAGES, [corpus.source_lang, corpus.target_lang])
     opened.pruner = build_pruner(
         study.config.pruner,
         first_validation=min(study.values("training.validate_every")),

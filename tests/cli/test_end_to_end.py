@@ -11,6 +11,8 @@ import pytest
 from optuna.trial import TrialState
 from ruamel.yaml import YAML
 
+from automl_tf.search.auto.history import text_of
+from automl_tf.search.auto.text import Text
 from automl_tf.search.opening import load_study
 from automl_tf.search.record import best_sentences, sentences_at
 from automl_tf.search.storage import default_url, open_storage
@@ -129,6 +131,12 @@ def test_report_and_listing(tour: dict[str, Any]) -> None:
     assert "tour" in page.read_text("utf-8")
     assert "tour" in run("studies", home=tour["home"])
     assert "learning_rate" in run("show", "tour", home=tour["home"])
+
+
+@pytest.mark.slow
+def test_a_study_keeps_what_samplers_ask_of_its_corpus(tour: dict[str, Any]) -> None:
+    study = load_study(open_storage(default_url(tour["home"]), tour["home"]), "tour")
+    assert text_of(study) == Text(1000, ("de", "en"))
 
 
 @pytest.mark.slow

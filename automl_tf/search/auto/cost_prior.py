@@ -12,6 +12,7 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from automl_tf.search.auto.axes import Array, Columns
+from automl_tf.search.auto.text import Text
 
 Growth = Mapping[str, float]
 """What a doubling of each setting adds to the logarithm of a cost, in standard deviations of that
@@ -20,13 +21,13 @@ Costs = Mapping[str, Growth]
 """The growth of each cost by the name of its objective."""
 
 
-def expected_thrift(growth: Growth, settings: Columns, num_pairs: int | None) -> Array:  # noqa: ARG001 - no corpus makes a model larger
+def expected_thrift(growth: Growth, settings: Columns, text: Text) -> Array:  # noqa: ARG001 - none makes a model larger
     """The expected logarithm of a cost, turned so that more is better, less an unknown constant.
 
     Args:
         growth: How the cost grows.
         settings: Numeric settings of N configurations; at least one.
-        num_pairs: Sentence pairs of the training corpus, of which costs do not depend.
+        text: The training corpus, of which costs do not depend.
     """
     thrift_N = np.zeros(len(next(iter(settings.values()))))
     for name, slope in growth.items():

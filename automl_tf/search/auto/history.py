@@ -14,7 +14,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import default_settings
 from automl_tf.errors import Place, UserError
-from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS, outlook_at_stop, searched
+from automl_tf.search.auto.text import Text
+from automl_tf.search.record import (
+    DEFINITION,
+    INFEASIBLE,
+    LANGUAGES,
+    NUM_PAIRS,
+    outlook_at_stop,
+    searched,
+)
 
 BLEU, LATENCY = "bleu", "latency"
 FEWEST_TRIALS = 4
@@ -44,14 +52,14 @@ class Scored:
         scores: The first objective of each, turned so that more is better.
         noise: Variance of the noise of each, in units of the study's variance.
         fixed: Values of the settings that the study does not search.
-        num_pairs: Sentence pairs of its training corpus, if known.
+        text: Its training corpus.
     """
 
     configurations: Sequence[Mapping[str, Any]]
     scores: Sequence[float]
     noise: Sequence[float]
     fixed: Mapping[str, Any]
-    num_pairs: int | None
+    text: Text
 
 
 def scored(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Scored:
@@ -84,7 +92,7 @@ def scored(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Scored:
         noise += [NOISE] * len(refused)
     ended = [*complete, *pruned, *(refused if scores else [])]
     return Scored(
-        [trial.params for trial in ended], scores, noise, fixed_settings(study), num_pairs(study)
+        [trial.params for trial in ended], scores, noise, fixed_settings(study), text_of(study)
     )
 
 
@@ -152,9 +160,11 @@ def objectives(study: optuna.Study) -> tuple[str, ...]:
     return tuple(BLEU if way == StudyDirection.MAXIMIZE else LATENCY for way in study.directions)
 
 
-def num_pairs(study: optuna.Study) -> int | None:
-    """Sentence pairs of a study's training corpus, if known."""
-    return _attributes(study).get(NUM_PAIRS)
+def text_of(study: optuna.Study) -> Text:
+    """The training corpus of a study."""
+    told = _attributes(study)
+    languages = told.get(LANGUAGES)
+    return Text(told.get(NUM_PAIRS), languages and (languages[0], languages[1]))
 
 
 def _attributes(study: optuna.Study) -> dict[str, Any]:
@@ -228,5 +238,5 @@ def _chosen(study: Scored, kept: NDArray[np.intp]) -> Scored:
         [study.scores[index] for index in kept],
         [study.noise[index] for index in kept],
         study.fixed,
-        study.num_pairs,
+        study.text,
     )

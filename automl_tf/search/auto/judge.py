@@ -12,11 +12,11 @@ from automl_tf.search.auto.axes import Array, Columns, columns, coordinates
 from automl_tf.search.auto.candidates import Configuration
 from automl_tf.search.auto.history import NOISE, Scored
 from automl_tf.search.auto.models import Model
-from automl_tf.search.auto.prior import USUAL_PAIRS
 from automl_tf.search.auto.process import Belief, Trials, believe
+from automl_tf.search.auto.text import Text
 
-Prior = Callable[[Columns, int | None], Array]
-"""The expected scores of N settings, in standard deviations, with a corpus of so many pairs."""
+Prior = Callable[[Columns, Text], Array]
+"""The expected scores of N settings, in standard deviations, with a training corpus."""
 
 
 class Judge:
@@ -24,7 +24,7 @@ class Judge:
 
     Args:
         space: The searched settings.
-        prior: What is expected of settings, with a corpus of so many pairs, before any trial.
+        prior: What is expected of settings, with a training corpus, before any trial.
         models: How far it may be trusted.
         own: The study's own trials.
         earlier: Those of earlier studies.
@@ -75,13 +75,12 @@ class Judge:
 
     def _trials(self, study: Scored) -> Trials:
         points_ND, expected_N = self._places(study.configurations, study)
-        pairs = study.num_pairs or USUAL_PAIRS
         return Trials(
             points_ND,
             expected_N,
             np.array(study.scores, dtype=float),
             np.array(study.noise, dtype=float),
-            float(np.log10(pairs)),
+            study.text.decades,
         )
 
     def _places(
@@ -89,4 +88,4 @@ class Judge:
     ) -> tuple[Array, Array]:
         """Coordinates and expectations of configurations of a study."""
         settings = columns(configurations, self._space, study.fixed)
-        return coordinates(settings, self._space), self._prior(settings, study.num_pairs)
+        return coordinates(settings, self._space), self._prior(settings, study.text)

@@ -1,8 +1,8 @@
 """What is known of a configuration's BLEU before any trial: the shipped prior.
 
-Each setting has a best value that moves with the size of the corpus, and a loss on either side of
-it. The figures stand in ``prior.yaml``, which ``benchmarks/derive_prior.py`` derives. Shape
-letters: N configurations.
+Each setting has a best value that moves with the size of the corpus, the direction of translation
+and the length of the training, and a loss on either side of it. The figures stand in
+``prior.yaml``, which ``benchmarks/derive_prior.py`` derives. Shape letters: N configurations.
 """
 
 import functools
@@ -14,10 +14,9 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from automl_tf.search.auto.axes import LEARNING_RATE, WIDTH, Array, Columns
+from automl_tf.search.auto.text import Text
 
 PRODUCT = f"{LEARNING_RATE} * {WIDTH}"
-USUAL_PAIRS = 100_000
-"""Sentence pairs that the figures are given for, and that a corpus of unknown size is taken for."""
 TENTHS = ("model.dropout", "training.label_smoothing")
 """Settings whose distances count in tenths; those of all others count in doublings."""
 STEPS, BATCH = "training.max_steps", "training.batch_tokens"
@@ -39,8 +38,9 @@ class Well:
     """The loss around the best value of one setting.
 
     Attributes:
-        best: Best value for a corpus of 100,000 pairs.
+        best: Best value for a corpus of 100,000 pairs, into or out of English alike.
         per_tenfold: What ten times the pairs add to it, in doublings or tenths.
+        out_of_english: What translating out of English adds to it, over translating into it.
         per_haste: What a training of a tenth of the tokens adds to it, below a long training.
         loss_below: Loss per squared doubling (tenth) below the best value, near it, in standard
             deviations of BLEU among the configurations of a space; far from it, twice this per
@@ -50,30 +50,31 @@ class Well:
 
     best: float
     per_tenfold: float
+    out_of_english: float
     per_haste: float
     loss_below: float
     loss_above: float
 
-    def tenths_off(self, values_N: Array, decades: float, share_N: Array) -> Array:
+    def tenths_off(self, values_N: Array, text: Text, share_N: Array) -> Array:
         """Tenths between values and such a share of the best one.
 
         Args:
             values_N: Values of the setting.
-            decades: Decimal logarithm of the corpus's size over the usual one.
+            text: The training corpus.
             share_N: Shares between zero and one.
         """
-        distance_N: Array = 10 * values_N - share_N * (10 * self.best + self.per_tenfold * decades)
+        distance_N: Array = 10 * values_N - share_N * (10 * self.best + self._moved(text))
         return distance_N
 
-    def doublings_off(self, values_N: Array, decades: float, haste_N: Array) -> Array:
+    def doublings_off(self, values_N: Array, text: Text, haste_N: Array) -> Array:
         """Doublings between values and the best one.
 
         Args:
             values_N: Values of the setting.
-            decades: Decimal logarithm of the corpus's size over the usual one.
+            text: The training corpus.
             haste_N: Decimal logarithm of a long training over this one.
         """
-        moved_N = self.per_tenfold * decades + self.per_haste * haste_N
+        moved_N = self._moved(text) + self.per_haste * haste_N
         distance_N: Array = np.log2(values_N / self.best) - moved_N
         return distance_N
 
@@ -84,27 +85,30 @@ class Well:
         loss_N: Array = slope_N * 2 * (np.sqrt(1 + distance_N**2) - 1)
         return loss_N
 
+    def _moved(self, text: Text) -> float:
+        """What a corpus adds to the best value, in doublings or tenths."""
+        return self.per_tenfold * text.decades + self.out_of_english * text.outward
 
-def expected(wells: Mapping[str, Well], settings: Columns, num_pairs: int | None) -> Array:
+
+def expected(wells: Mapping[str, Well], settings: Columns, text: Text) -> Array:
     """The expected BLEU of configurations, in standard deviations, less an unknown constant.
 
     Args:
         wells: The prior.
         settings: Numeric settings of N configurations; at least one.
-        num_pairs: Sentence pairs of the training corpus, if known.
+        text: The training corpus.
     """
-    decades = float(np.log10((num_pairs or USUAL_PAIRS) / USUAL_PAIRS))
     known = dict(settings)
     if LEARNING_RATE in known and WIDTH in known:
         known[PRODUCT] = known[LEARNING_RATE] * known[WIDTH]
-    haste_N, share_N = _haste(settings), _passes_share(settings, num_pairs)
+    haste_N, share_N = _haste(settings), _passes_share(settings, text.num_pairs)
     score_N = np.zeros(len(next(iter(settings.values()))))
     for name, well in wells.items():
         if name in known:
             if name in TENTHS:
-                distance_N = well.tenths_off(known[name], decades, share_N)
+                distance_N = well.tenths_off(known[name], text, share_N)
             else:
-                distance_N = well.doublings_off(known[name], decades, haste_N)
+                distance_N = well.doublings_off(known[name], text, haste_N)
             score_N -= well.loss(distance_N)
     return score_N
 

@@ -28,8 +28,8 @@ from automl_tf.search.auto.history import (
     Scored,
     fixed_settings,
     most_telling,
-    num_pairs,
     objectives,
+    text_of,
 )
 from automl_tf.search.auto.judge import Judge, Prior
 from automl_tf.search.auto.models import MODELS
@@ -189,6 +189,6 @@ def _scored(
     params = {trial.number: trial.params for trial in trials}
     configurations = [params[number] for number in numbers]
     found = Scored(
-        configurations, scores, [noise] * len(scores), fixed_settings(study), num_pairs(study)
+        configurations, scores, [noise] * len(scores), fixed_settings(study), text_of(study)
     )
     return most_telling(found)

@@ -93,7 +93,7 @@ def test_earlier_studies_are_those_of_the_storage_that_searched_the_same_for_ble
     study_of(rising(FEWEST_TRIALS - 1), "short", storage)
     study_of(rising(9), "falling", storage, direction="minimize")
     [found] = earlier_studies(study, None, needs=["model.dropout"])
-    assert (len(found.scores), found.num_pairs) == (9, 5000)
+    assert (len(found.scores), found.text.num_pairs) == (9, 5000)
     assert earlier_studies(study, None, needs=["model.d_ff"]) == ()
     assert earlier_studies(study, [], needs=["model.dropout"]) == ()
 

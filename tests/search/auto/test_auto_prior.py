@@ -1,5 +1,7 @@
 """The shipped prior and what it expects."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,10 @@ from automl_tf.search.auto.prior import (
     MOST_HASTE,
     PRODUCT,
     TENTHS,
-    USUAL_PAIRS,
     expected,
     shipped_prior,
 )
+from automl_tf.search.auto.text import USUAL_PAIRS, Text
 
 PRIOR = shipped_prior()
 SIZES = (5_000, USUAL_PAIRS, 5_000_000)
@@ -37,7 +39,7 @@ def test_nothing_beats_the_best_value_and_worse_is_worse(name: str, pairs: int) 
         values = well.best + growth / 10 + steps
     else:
         values = well.best * 2.0 ** (growth + steps)
-    score = expected(PRIOR, {name: values}, pairs)
+    score = expected(PRIOR, {name: values}, Text(pairs))
     assert np.isclose(score[3], 0)
     assert (np.diff(score[:4]) >= 0).all()
     assert (np.diff(score[3:]) <= 0).all()
@@ -46,9 +48,23 @@ def test_nothing_beats_the_best_value_and_worse_is_worse(name: str, pairs: int) 
 def test_more_text_asks_for_larger_models_and_vocabularies() -> None:
     for name in ("data.vocab_size", "model.d_model", "model.encoder_layers"):
         values = np.geomspace(PRIOR[name].best / 32, PRIOR[name].best * 32, 201)
-        best = [values[expected(PRIOR, {name: values}, pairs).argmax()] for pairs in SIZES]
+        best = [values[expected(PRIOR, {name: values}, Text(pairs)).argmax()] for pairs in SIZES]
         assert best == sorted(best)
         assert best[0] < best[-1]
+
+
+@pytest.mark.parametrize("name", [name for name in PRIOR if name not in TENTHS])
+def test_the_direction_moves_best_values_by_what_the_prior_says(name: str) -> None:
+    moved = replace(PRIOR[name], out_of_english=1.0)
+    values = moved.best * np.geomspace(1 / 4, 4, 401)
+    settings = {name: values}
+    if name == PRODUCT:
+        settings = {"training.learning_rate": values / 256, "model.d_model": np.full(401, 256.0)}
+    found = []
+    for languages in (("de", "en"), ("de", "fr"), None, ("en_US", "de")):
+        scores = expected({name: moved}, settings, Text(USUAL_PAIRS, languages))
+        found.append(np.log2(values[scores.argmax()] / moved.best))
+    assert np.allclose(found, [-0.5, 0, 0, 0.5], atol=0.01)
 
 
 def test_wider_models_want_lower_learning_rates() -> None:
@@ -59,7 +75,7 @@ def test_wider_models_want_lower_learning_rates() -> None:
             "model.d_model": np.full(401, width),
             "training.learning_rate": rates,
         }
-        best.append(rates[expected(PRIOR, settings, None).argmax()])
+        best.append(rates[expected(PRIOR, settings, Text()).argmax()])
     assert np.isclose(best[0] / best[1], 8, rtol=0.1)
 
 
@@ -73,7 +89,7 @@ def test_few_passes_over_the_text_ask_for_less_regularisation(name: str) -> None
             "training.max_steps": np.full(101, steps),
             "training.batch_tokens": np.full(101, 2000.0),
         }
-        best.append(values[expected(PRIOR, settings, USUAL_PAIRS).argmax()])
+        best.append(values[expected(PRIOR, settings, Text(USUAL_PAIRS)).argmax()])
     assert best == sorted(best)
     assert best[0] < 0.05
     assert np.isclose(best[-1], PRIOR[name].best, atol=0.01)
@@ -93,14 +109,16 @@ def test_short_trainings_have_other_best_values(name: str) -> None:
         if name == PRODUCT:
             settings["training.learning_rate"] = values / 256
             settings["model.d_model"] = np.full(len(values), 256.0)
-        moves.append(np.log2(values[expected(PRIOR, settings, USUAL_PAIRS).argmax()] / well.best))
+        moves.append(
+            np.log2(values[expected(PRIOR, settings, Text(USUAL_PAIRS)).argmax()] / well.best)
+        )
     # Of the shortest runs of the tables is known what the shortest trainings ask for.
     assert np.allclose(moves, well.per_haste * np.array([MOST_HASTE, 1.0, 0.0, 0.0]), atol=0.01)
 
 
 def test_an_unknown_size_is_the_usual_one_and_other_settings_count_nothing() -> None:
     settings = {"model.d_model": np.array([64.0, 128.0]), "model.norm": np.array(["pre", "post"])}
-    score = expected(PRIOR, settings, None)
-    assert (score == expected(PRIOR, settings, USUAL_PAIRS)).all()
+    score = expected(PRIOR, settings, Text())
+    assert (score == expected(PRIOR, settings, Text(USUAL_PAIRS))).all()
     del settings["model.norm"]
-    assert (score == expected(PRIOR, settings, None)).all()
+    assert (score == expected(PRIOR, settings, Text())).all()

@@ -20,6 +20,7 @@ from automl_tf.search.auto.candidates import listed
 from automl_tf.search.auto.models import ALONE, MODELS, Model
 from automl_tf.search.auto.prior import Well, expected, shipped_prior
 from automl_tf.search.auto.sampler import InformedSampler
+from automl_tf.search.auto.text import Text
 from automl_tf.search.record import NUM_PAIRS
 
 SPACE: dict[str, BaseDistribution] = {
@@ -50,7 +51,7 @@ def bleu(configurations: Sequence[Mapping[str, object]], seed: int = 0) -> list[
     }
     settings = columns(configurations, SPACE, {})
     dents = [np.sin(draw.normal(scale=3) + np.log(settings[name] + 1) * 3) for name in SPACE]
-    return list(25 + 1.5 * expected(wells, settings, PAIRS) + 0.2 * np.sum(dents, axis=0))
+    return list(25 + 1.5 * expected(wells, settings, Text(PAIRS)) + 0.2 * np.sum(dents, axis=0))
 
 
 def new_study(directions: Sequence[str] = ("maximize",)) -> optuna.Study:

@@ -13,6 +13,7 @@ from automl_tf.search.auto.judge import Judge
 from automl_tf.search.auto.models import MODELS
 from automl_tf.search.auto.prior import expected, shipped_prior
 from automl_tf.search.auto.several import FrontJudge, sides_of
+from automl_tf.search.auto.text import Text
 
 SPACE: dict[str, optuna.distributions.BaseDistribution] = {
     "model.d_model": CategoricalDistribution((64, 128, 256, 512)),
@@ -52,7 +53,7 @@ def drawn_gains(study: optuna.Study, sides: list) -> tuple[np.ndarray, np.ndarra
     for place in range(len(CANDIDATES)):
         columns = []
         for side, belief in zip(sides, beliefs, strict=True):
-            model = draw.choice(len(belief.weights), size=1500, p=belief.weights)
+            model = draw.choice(len(belief.weights), size=2500, p=belief.weights)
             means = np.array([mean[place] for mean in belief.means])[model]
             spreads = np.array([spread[place] for spread in belief.spreads])[model]
             columns.append(side.losses(draw.normal(means, spreads)))
@@ -85,5 +86,5 @@ def test_what_runs_is_worth_less_than_before() -> None:
 def test_the_shipped_costs_grow_with_size() -> None:
     settings = {name: np.array([1.0, 2.0]) for name in shipped_costs()["latency"]}
     for growth in shipped_costs().values():
-        small, large = expected_thrift(growth, {**settings, "model.d_ff": np.ones(2)}, None)
+        small, large = expected_thrift(growth, {**settings, "model.d_ff": np.ones(2)}, Text())
         assert small > large
