@@ -3,6 +3,7 @@
 One owner for the names of attributes, so that writers and readers agree.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -184,22 +185,24 @@ class StoppedFor:
     Attributes:
         words: The outlook in words.
         likely: The BLEU that the trial was expected to end with.
+        hopeful: The BLEU that it was expected to exceed in one of twenty cases.
     """
 
     words: str
     likely: float
+    hopeful: float
 
 
 def note_outlook(study: optuna.Study, trial: FrozenTrial, stopped_for: StoppedFor) -> None:
     """Keeps with a trial what the pruner stops it for, as Optuna's pruners keep their notes."""
-    note: dict[str, Any] = {"words": stopped_for.words, "likely": stopped_for.likely}
+    note = dataclasses.asdict(stopped_for)
     study._storage.set_trial_system_attr(trial._trial_id, OUTLOOK, note)  # noqa: SLF001
 
 
 def outlook_at_stop(trial: FrozenTrial) -> StoppedFor | None:
     """What the pruner expected of a trial that it stopped, if it noted anything."""
     note = trial.system_attrs.get(OUTLOOK)
-    return None if note is None else StoppedFor(**note)
+    return None if note is None else StoppedFor(**{"hopeful": note["likely"], **note})
 
 
 def settings_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import default_settings
 from automl_tf.errors import Place, UserError
+from automl_tf.search.auto.axes import Array
+from automl_tf.search.auto.process import USUAL_SCALE
 from automl_tf.search.auto.text import Text
 from automl_tf.search.record import (
     DEFINITION,
@@ -40,7 +42,12 @@ BEST_SHARE = 0.5
 NOISE = 0.1
 """Variance of what another seed would change, in units of the variance among configurations."""
 GUESS_NOISE = 0.25
-"""The same of the score that a pruned trial would have had."""
+"""The least of that of the score that a pruned trial would have had."""
+HOPEFUL_DEVIATIONS = 1.645
+"""Standard deviations between what is likely and what happens in one of twenty cases."""
+CLOSE = 3.0
+"""BLEU below the best from which on distances count by their logarithm: how bad a configuration is
+that is far from the best says little of where the best are."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,14 @@ def scored(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Scored:
         and (trial.intermediate_values or outlook_at_stop(trial))
         and not trial.user_attrs.get(INFEASIBLE)
     ]
+    guesses = [_outlook(trial, complete, sign) for trial in pruned]
     scores = [sign * trial.values[0] for trial in complete]
-    scores += [sign * _outlook(trial, complete, sign) for trial in pruned]
+    scores += [sign * likely for likely, _ in guesses]
     noise = [NOISE] * len(complete) + [GUESS_NOISE] * len(pruned)
+    if len(study.directions) == 1 and scores:
+        best = max(scores)
+        noise[len(complete) :] = [_guess_noise(sign * np.array(guess), best) for guess in guesses]
+        scores = _close(np.array(scores), best).tolist()
     refused = [trial for trial in trials if trial.user_attrs.get(INFEASIBLE)]
     if scores:
         scores += [min(scores)] * len(refused)
@@ -94,6 +106,24 @@ def scored(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Scored:
     return Scored(
         [trial.params for trial in ended], scores, noise, fixed_settings(study), text_of(study)
     )
+
+
+def _close(scores_N: Array, best: float) -> Array:
+    """Scores whose distances below the best grow by their logarithms once they are large."""
+    near_N: Array = best - CLOSE * np.log1p((best - np.minimum(scores_N, best)) / CLOSE)
+    return near_N
+
+
+def _guess_noise(guess: Array, best: float) -> float:
+    """Variance of what a trial might have reached, in units of a study's usual variance.
+
+    Args:
+        guess: The score that is likely, and the one that it exceeds in one of twenty cases.
+        best: The best score of the study.
+    """
+    likely, hopeful = _close(guess, best)
+    spread = (hopeful - likely) / HOPEFUL_DEVIATIONS / USUAL_SCALE
+    return max(GUESS_NOISE, float(spread) ** 2)
 
 
 def earlier_studies(
@@ -172,11 +202,14 @@ def _attributes(study: optuna.Study) -> dict[str, Any]:
     return study._storage.get_study_user_attrs(study._study_id)  # noqa: SLF001
 
 
-def _outlook(trial: FrozenTrial, complete: Sequence[FrozenTrial], sign: float) -> float:
-    """The score that a pruned trial might have reached, but for the best of the complete ones."""
+def _outlook(
+    trial: FrozenTrial, complete: Sequence[FrozenTrial], sign: float
+) -> tuple[float, float]:
+    """What a pruned trial might have reached, likely (not above the best) and hopefully."""
     noted = outlook_at_stop(trial)
     if noted is not None:
-        return min(noted.likely, max([peer.values[0] for peer in complete], default=noted.likely))
+        best = max([peer.values[0] for peer in complete], default=noted.likely)
+        return min(noted.likely, best), noted.hopeful
     step = max(trial.intermediate_values)
     so_far: float = trial.intermediate_values[step]
     rises = [
@@ -185,9 +218,10 @@ def _outlook(trial: FrozenTrial, complete: Sequence[FrozenTrial], sign: float) -
         if step in peer.intermediate_values
     ]
     if not rises:
-        return so_far
-    best: float = max(sign * peer.values[0] for peer in complete)
-    return sign * min(best, sign * (so_far + float(np.median(rises))))
+        return so_far, so_far
+    best = max(sign * peer.values[0] for peer in complete)
+    likely = sign * min(best, sign * (so_far + float(np.median(rises))))
+    return likely, likely
 
 
 @functools.lru_cache(maxsize=8)

@@ -103,7 +103,8 @@ class FrontPruner:
         found = self.outlook(trials[number], trials)
         if found is None or found.chance >= self._settings.chance:
             return None
-        note_outlook(study, trials[number], StoppedFor(found.words(), found.bleu.likely))
+        stopped_for = StoppedFor(found.words(), found.bleu.likely, found.bleu.hopeful)
+        note_outlook(study, trials[number], stopped_for)
         return found.words()
 
     def outlook(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> FrontOutlook | None:

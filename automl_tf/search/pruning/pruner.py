@@ -45,7 +45,7 @@ class OutlookPruner(BasePruner):
         found = self.outlook(trial, study.get_trials(deepcopy=False))
         if found is None or found.chance >= self._settings.chance:
             return False
-        note_outlook(study, trial, StoppedFor(found.words(), found.likely))
+        note_outlook(study, trial, StoppedFor(found.words(), found.likely, found.hopeful))
         return True
 
     def outlook(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Outlook | None:

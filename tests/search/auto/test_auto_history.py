@@ -1,5 +1,8 @@
 """What trials of this and of earlier studies are taken for."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import optuna
 import pytest
@@ -8,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from automl_tf.errors import UserError
 from automl_tf.search.auto.history import (
+    CLOSE,
     FEWEST_TRIALS,
     GUESS_NOISE,
     MOST_EARLIER_TRIALS,
@@ -18,7 +22,7 @@ from automl_tf.search.auto.history import (
     most_telling,
     scored,
 )
-from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS
+from automl_tf.search.record import DEFINITION, INFEASIBLE, NUM_PAIRS, StoppedFor, note_outlook
 from tests.search.making import definition
 
 SPACE: dict[str, BaseDistribution] = {
@@ -59,26 +63,61 @@ def scores(trials: list[FrozenTrial], direction: str = "maximize") -> list[float
     return list(scored(study, study.trials).scores)
 
 
+def near(*told: float) -> Sequence[float]:
+    """The scores as they count: by the logarithms of their distances from the best."""
+    best = max(told)
+    return [best - CLOSE * math.log(1 + (best - one) / CLOSE) for one in told]
+
+
+def test_near_the_best_bleu_counts_as_it_is_and_far_from_it_by_orders() -> None:
+    told = scores([made(30.0), made(29.9), made(20.0), made(10.0), made(0.0)])
+    assert told[:2] == pytest.approx([30.0, 29.9], abs=0.01)
+    assert list(told) == sorted(told, reverse=True)
+    assert told[2] - told[3] == pytest.approx(CLOSE * math.log(23 / 13))
+    assert told[3] - told[4] == pytest.approx(CLOSE * math.log(33 / 23))
+
+
+def test_with_several_objectives_scores_are_what_they_are() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for bleu in (30.0, 10.0):
+        study.add_trial(optuna.trial.create_trial(values=[bleu, 1.0]))
+    assert scored(study, study.trials).scores == [30.0, 10.0]
+
+
+def test_the_less_is_known_of_a_stopped_trial_the_less_it_counts() -> None:
+    study = study_of([made(28.0), made(27.0)])
+    noises = []
+    for hopeful in (20.0, 24.0, 28.0, 40.0):
+        trial = study.ask(SPACE)
+        note_outlook(study, study.trials[-1], StoppedFor("", 19.0, hopeful))
+        study.tell(trial, state=TrialState.PRUNED)
+        noises.append(scored(study, study.trials).noise[-1])
+    assert noises[0] == GUESS_NOISE
+    assert noises == sorted(noises)
+    # What lies beyond the best counts no more than the best.
+    assert noises[2] == noises[3] > 1.0
+
+
 def test_complete_trials_count_with_their_score_and_failed_ones_do_not() -> None:
     trials = [made(20.0), made(22.0), made(state=TrialState.FAIL), made(state=TrialState.RUNNING)]
-    assert scores(trials) == [20.0, 22.0]
-    assert scores(trials, "minimize") == [-20.0, -22.0]
+    assert scores(trials) == pytest.approx(near(20.0, 22.0))
+    assert scores(trials, "minimize") == pytest.approx(near(-20.0, -22.0))
 
 
 def test_a_pruned_trial_counts_with_what_it_might_have_reached() -> None:
     complete = [made(20.0, curve={100: 10.0}), made(24.0, curve={100: 16.0})]
     low = made(state=TrialState.PRUNED, curve={100: 5.0})
     high = made(state=TrialState.PRUNED, curve={100: 23.0})
-    assert scores([*complete, low, high]) == [20.0, 24.0, 14.0, 24.0]
+    assert scores([*complete, low, high]) == pytest.approx(near(20.0, 24.0, 14.0, 24.0))
     elsewhere = made(state=TrialState.PRUNED, curve={50: 5.0})
-    assert scores([*complete, elsewhere]) == [20.0, 24.0, 5.0]
+    assert scores([*complete, elsewhere]) == pytest.approx(near(20.0, 24.0, 5.0))
     study = study_of([*complete, low])
     assert list(scored(study, study.trials).noise) == [NOISE, NOISE, GUESS_NOISE]
 
 
 def test_a_trial_that_broke_a_constraint_counts_as_the_worst() -> None:
     refused = made(state=TrialState.PRUNED, **{INFEASIBLE: True})
-    assert scores([made(20.0), made(18.0), refused]) == [20.0, 18.0, 18.0]
+    assert scores([made(20.0), made(18.0), refused]) == pytest.approx(near(20.0, 18.0, 18.0))
     assert scores([refused]) == []
 
 
@@ -118,9 +157,9 @@ def test_long_studies_are_thinned_from_the_best_to_the_worst() -> None:
         study_of(rising(MOST_EARLIER_TRIALS), name, storage)
     for found in earlier_studies(study, None, needs=["model.dropout"]):
         assert len(found.scores) == MOST_EARLIER_TRIALS / 2
-        assert max(found.scores) == 20.0 + MOST_EARLIER_TRIALS - 1
-        assert min(found.scores) == 20.0
-        assert np.isclose(np.median(found.scores), 20 + MOST_EARLIER_TRIALS / 2, atol=2)
+        lowest, middle, highest = near(20.0, 20 + MOST_EARLIER_TRIALS / 2, 19 + MOST_EARLIER_TRIALS)
+        assert [min(found.scores), max(found.scores)] == pytest.approx([lowest, highest])
+        assert np.median(found.scores) == pytest.approx(middle, abs=0.1)
 
 
 def test_what_a_study_fixes_is_known_from_its_definition() -> None:

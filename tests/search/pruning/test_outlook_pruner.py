@@ -69,8 +69,10 @@ def test_a_stopped_trial_keeps_why_and_what_was_expected_of_it() -> None:
     for part in ("chance of ending among the best 3 is", f"step {step}", "26.00, 24.00, 22.00"):
         assert part in noted.words
     assert outlook_at_stop(trials[0]) is None
+    assert noted.likely < noted.hopeful
     # The sampler learns what the pruner expected.
-    assert scored(study, trials).scores[-1] == pytest.approx(noted.likely)
+    alike = [*trials[:-1], optuna.trial.create_trial(value=noted.likely)]
+    assert scored(study, trials).scores[-1] == pytest.approx(scored(study, alike).scores[-1])
 
 
 def test_a_level_of_its_own_stops_more_or_less() -> None:
