@@ -31,6 +31,9 @@ LONG_TRAINING = 1.5e8
 MOST_HASTE = 1.3
 """Decades below a long training over which runs of tables were looked at: the best values of still
 shorter trainings are those there."""
+LAWFUL = (PRODUCT,)
+"""Settings whose best value follows a law of the literature instead, however short the training is
+(Bi et al. 2024, "DeepSeek LLM", section 3.1)."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,15 @@ def expected(wells: Mapping[str, Well], settings: Columns, text: Text) -> Array:
     if LEARNING_RATE in known and WIDTH in known:
         known[PRODUCT] = known[LEARNING_RATE] * known[WIDTH]
     haste_N, share_N = _haste(settings), _passes_share(settings, text.num_pairs)
+    seen_haste_N = np.minimum(haste_N, MOST_HASTE)
     score_N = np.zeros(len(next(iter(settings.values()))))
     for name, well in wells.items():
         if name in known:
             if name in TENTHS:
                 distance_N = well.tenths_off(known[name], text, share_N)
             else:
-                distance_N = well.doublings_off(known[name], text, haste_N)
+                reached_N = haste_N if name in LAWFUL else seen_haste_N
+                distance_N = well.doublings_off(known[name], text, reached_N)
             score_N -= well.loss(distance_N)
     return score_N
 
@@ -128,7 +133,7 @@ def _haste(settings: Columns) -> Array:
     tokens_N = _tokens(settings)
     if tokens_N is None:
         return np.zeros(1)
-    haste_N: Array = np.clip(np.log10(LONG_TRAINING / tokens_N), 0.0, MOST_HASTE)
+    haste_N: Array = np.maximum(np.log10(LONG_TRAINING / tokens_N), 0.0)
     return haste_N
 
 
