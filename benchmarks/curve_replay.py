@@ -38,6 +38,7 @@ from automl_tf.config.study import (
     PercentilePruner,
     SuccessiveHalvingPruner,
 )
+from automl_tf.search.auto.history import note_text
 from automl_tf.search.auto.prior import Well
 from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.pruning.pruner import OutlookPruner
@@ -46,7 +47,7 @@ from automl_tf.search.strategy import build_pruner, trial_seed
 from hpo_curves import CurveTable, read_curves
 from hpo_tables import HpoTable
 from reporting import Table, new_plot, publish
-from table_spaces import NearestRows, OwnRows, note_text
+from table_spaces import NearestRows, OwnRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -182,7 +183,7 @@ def replay(sampler: str, pruner: str, contest: Contest, seed: int) -> Replay:
         direction="maximize",
         pruner=PRUNERS[pruner](contest),
     )
-    note_text(study, contest.table)
+    note_text(study, contest.table.text)
     ask = SAMPLERS[sampler](contest, seed)
     tried: dict[int, bool] = {}
     spent, unpruned, found, missed = 0, 0, None, None

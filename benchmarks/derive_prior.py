@@ -21,13 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from automl_tf.search.auto.prior import (
-    LONG_TRAINING,
-    PRODUCT,
-    TENTHS,
-    Well,
-    expected,
-)
+from automl_tf.search.auto.prior import LONG_TRAINING, PRODUCT, TENTHS, Well, expected
 from automl_tf.search.auto.process import without_depths
 from automl_tf.search.auto.text import USUAL_PAIRS, Text
 from hpo_curves import read_stopped
@@ -39,9 +33,10 @@ MISFIT = 0.6
 """Standard deviations of BLEU that the wells leave unexplained."""
 SHORT = (1, 2, 4)
 """Checkpoints after which runs are looked at to see what short trainings ask for."""
-OUTWARD = 0.5
-"""Standard deviation of what the direction adds to a best value, in doublings or tenths: the
-literature that is named below tells no direction from another."""
+UNSURE_BEST, UNSURE_GROWTH, UNSURE_DIRECTION, UNSURE_HASTE = 1.0, 0.5, 0.5, 0.5
+"""Standard deviations of what is believed of a best value, in doublings or tenths: of the value,
+and of what ten times the pairs, the direction and haste add to it. Losses are unsure by as much as
+they are large. The literature tells no direction from another."""
 RATE_POWER = 0.125
 """A training of so many times fewer tokens has its best learning rate higher by that number to this
 power (Bi et al. 2024, "DeepSeek LLM", section 3.1, of compute)."""
@@ -64,8 +59,6 @@ class Belief:
         below: Loss per squared doubling or tenth below it.
         above: The same above it.
         source: Where this comes from.
-        unsure: Standard deviations of the position (in doublings or tenths), of its growth and of
-            what haste adds; the losses are unsure by as much as they are large.
     """
 
     best: float
@@ -74,7 +67,6 @@ class Belief:
     below: float
     above: float
     source: str
-    unsure: tuple[float, float, float] = (1.0, 0.5, 0.5)
 
 
 def vocabulary(num_pairs: float) -> float:
@@ -91,6 +83,8 @@ def literature() -> dict[str, Belief]:
     few, many = 24_000.0, 4_000_000.0
     growth = math.log2(vocabulary(many) / vocabulary(few)) / math.log10(many / few)
     shapes = "Vaswani et al. 2017, Table 3 (C), for 4.5 M pairs; smaller for less text"
+    dropout = "Araabi and Monz 2020, section 4; Vaswani et al. 2017, Table 3 (D)"
+    rate = "Vaswani et al. 2017, section 5.3; Yang et al. 2022; Bi et al. 2024, section 3.1"
     depth = "Vaswani et al. 2017, Table 3 (C); van Biljon et al. 2020: low to moderate for less"
     return {
         "data.vocab_size": Belief(
@@ -101,18 +95,8 @@ def literature() -> dict[str, Belief]:
         "model.encoder_layers": Belief(4, 0.3, 0.0, 0.15, 0.15, depth),
         "model.decoder_layers": Belief(4, 0.3, 0.0, 0.15, 0.15, depth),
         "model.num_heads": Belief(8, 0.0, 0.0, 0.1, 0.1, "Vaswani et al. 2017, Table 3 (A)"),
-        PRODUCT: Belief(
-            *(0.36, 0.0, RATE_POWER * math.log2(10), 0.3, 1.0),
-            "Vaswani et al. 2017, section 5.3; Yang et al. 2022; Bi et al. 2024, section 3.1",
-        ),
-        "model.dropout": Belief(
-            0.2,
-            -0.9,
-            0.0,
-            0.2,
-            0.1,
-            "Araabi and Monz 2020, section 4; Vaswani et al. 2017, Table 3 (D)",
-        ),
+        PRODUCT: Belief(0.36, 0.0, RATE_POWER * math.log2(10), 0.3, 1.0, rate),
+        "model.dropout": Belief(0.2, -0.9, 0.0, 0.2, 0.1, dropout),
         "training.label_smoothing": Belief(
             0.2, -0.5, 0.0, 0.1, 0.1, "Araabi and Monz 2020; Vaswani et al. 2017, Table 3 (D)"
         ),
@@ -196,10 +180,11 @@ def derive(known: Known) -> dict[str, Well]:
         known: What they are to fit.
     """
     beliefs = literature()
+    unsure = (UNSURE_BEST, UNSURE_GROWTH, UNSURE_DIRECTION)
     corpora = [_paper(), *(_corpus(table) for table in known.tables)]
     long = _fitted(
         np.array([[0.0, b.per_tenfold, 0.0, b.below, b.above] for b in beliefs.values()]),
-        np.array([[*b.unsure[:2], OUTWARD, b.below, b.above] for b in beliefs.values()]),
+        np.array([[*unsure, b.below, b.above] for b in beliefs.values()]),
         lambda rows: {
             name: _well(belief, name, *row)
             for (name, belief), row in zip(beliefs.items(), rows, strict=True)
@@ -209,7 +194,7 @@ def derive(known: Known) -> dict[str, Well]:
     )
     short = _fitted(
         np.array([[b.per_haste] for b in beliefs.values()]),
-        np.array([[b.unsure[2]] for b in beliefs.values()]),
+        np.full((len(beliefs), 1), UNSURE_HASTE),
         lambda rows: {
             name: replace(well, per_haste=float(haste))
             for (name, well), [haste] in zip(long.items(), rows, strict=True)

@@ -32,6 +32,7 @@ from optuna.study import StudyDirection
 
 from automl_tf.config.space_file import read_space
 from automl_tf.search.auto.cost_prior import Costs
+from automl_tf.search.auto.history import note_text
 from automl_tf.search.auto.models import ALONE, MODELS
 from automl_tf.search.auto.prior import Well
 from automl_tf.search.auto.sampler import InformedSampler
@@ -40,7 +41,7 @@ from derive_costs import COLUMNS, derive_costs
 from derive_prior import Known, derive, usable
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, number, publish
-from table_spaces import NearestRows, OwnRows, note_text
+from table_spaces import NearestRows, OwnRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +91,7 @@ def auto(
     """Our sampler, with what it knows or without."""
     own = OwnRows(contest.table)
     study = optuna.create_study(directions=DIRECTIONS)
-    note_text(study, contest.table)
+    note_text(study, contest.table.text)
     costs = contest.costs if knows_costs else {}
     tried: list[int] = []
     for trial_number in range(trials):

@@ -29,6 +29,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import create_trial
 
 from automl_tf.config.space_file import read_space
+from automl_tf.search.auto.history import note_text
 from automl_tf.search.auto.models import ALONE, MODELS
 from automl_tf.search.auto.prior import Well
 from automl_tf.search.auto.sampler import InformedSampler
@@ -37,7 +38,7 @@ from derive_prior import Known, derive, read_known, usable
 from hpo_curves import read_stopped
 from hpo_tables import HpoTable, read_tables
 from reporting import Table, new_plot, number, publish
-from table_spaces import NearestRows, OwnRows, note_text
+from table_spaces import NearestRows, OwnRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,7 +100,7 @@ def auto(
         storage=contest.storage,
         study_name=f"{table.name} {kind} {learns} {seed} {time.perf_counter_ns()}",
     )
-    note_text(study, table)
+    note_text(study, table.text)
     wells = contest.far_prior if kind == "other corpora" else contest.prior
     models = ALONE if kind == "alone" else MODELS
     if kind == "long":
@@ -226,7 +227,7 @@ def _contest(table: HpoTable, tables: Mapping[str, HpoTable], known: Known) -> C
     storage = optuna.storages.InMemoryStorage()
     for other in others:
         study = optuna.create_study(direction="maximize", storage=storage, study_name=other.name)
-        note_text(study, other)
+        note_text(study, other.text)
         own = OwnRows(other)
         study.add_trials(
             [

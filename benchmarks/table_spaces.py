@@ -4,17 +4,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from automl_tf.search.record import LANGUAGES, NUM_PAIRS
 from hpo_tables import HpoTable
-
-
-def note_text(study: optuna.Study, table: HpoTable) -> None:
-    """Tells a study of a table's corpus, as a search does of its own."""
-    study.set_user_attr(NUM_PAIRS, table.text.num_pairs)
-    study.set_user_attr(LANGUAGES, table.text.languages)
 
 
 class NearestRows:

@@ -12,11 +12,12 @@ from optuna.storages import RDBStorage
 from automl_tf.config.study import AutoSampler, Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
-from automl_tf.search.auto.history import check_named
+from automl_tf.search.auto.history import check_named, note_text
+from automl_tf.search.auto.text import Text
 from automl_tf.search.crew import Crew
 from automl_tf.search.events import Event, TrialEnded
 from automl_tf.search.opening import open_study, return_lost_trials
-from automl_tf.search.record import LANGUAGES, NUM_PAIRS, Definition
+from automl_tf.search.record import Definition
 from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.strategy import build_pruner, grid
 from automl_tf.search.telling import StudyStory
@@ -91,9 +92,8 @@ def open_search(study: Study, places: Places, *, trains_here: bool = True) -> Op
         study.config, study.space, corpus_fingerprint(study.config.corpus, cache)
     )
     opened = open_study(storage, definition)
-    opened.set_user_attr(NUM_PAIRS, len(data.train))
     corpus = study.config.corpus
-    opened.set_user_attr(LANGUAGES, [corpus.source_lang, corpus.target_lang])
+    note_text(opened, Text(len(data.train), (corpus.source_lang, corpus.target_lang)))
     opened.pruner = build_pruner(
         study.config.pruner,
         first_validation=min(study.values("training.validate_every")),

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -190,6 +190,12 @@ def objectives(study: optuna.Study) -> tuple[str, ...]:
     return tuple(BLEU if way == StudyDirection.MAXIMIZE else LATENCY for way in study.directions)
 
 
+def note_text(study: optuna.Study, text: Text) -> None:
+    """Keeps with a study what its training corpus is."""
+    study.set_user_attr(NUM_PAIRS, text.num_pairs)
+    study.set_user_attr(LANGUAGES, text.languages)
+
+
 def text_of(study: optuna.Study) -> Text:
     """The training corpus of a study."""
     told = _attributes(study)
@@ -267,10 +273,9 @@ def _evenly(ranking: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 
 def _chosen(study: Scored, kept: NDArray[np.intp]) -> Scored:
-    return Scored(
-        [study.configurations[index] for index in kept],
-        [study.scores[index] for index in kept],
-        [study.noise[index] for index in kept],
-        study.fixed,
-        study.text,
+    return replace(
+        study,
+        configurations=[study.configurations[index] for index in kept],
+        scores=[study.scores[index] for index in kept],
+        noise=[study.noise[index] for index in kept],
     )

@@ -9,7 +9,6 @@ still warm up rise by more than any of those. Shape letters: N ways in which the
 quantiles.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
@@ -27,10 +26,10 @@ DOUBT = 0.1
 the first one decides."""
 HOPEFUL = 0.95
 """Share of cases that a hopeful view leaves below it."""
-DEPARTURE = 0.3
-"""Standard deviation of the logarithm of a gain over what another curve of the study foretells of
-it. Between curves of a table, and between short trainings on Multi30k, it is 0.15 to 0.45."""
-NUM_DEPARTURES = 9
+DEPARTURES = np.exp(0.3 * ndtri((np.arange(9) + 0.5) / 9))
+"""Gains over what another curve of the study foretells of them, each as likely. The standard
+deviation of their logarithms is 0.15 to 0.45 between curves of a table, and between short trainings
+on Multi30k."""
 RISE_LIKENESS = 1.0
 """Difference between logarithms of rises over which curves cease to be alike."""
 STALENESS_LIKENESS = 0.3
@@ -144,7 +143,7 @@ def outlook(curve: Curve, rivals: Rivals, max_steps: int, aim: Aim, shapes: Shap
     if curve.now < low:
         started_M = np.array([top for top in rivals.tops if top >= low])
         as_good = _among_best(started_M, np.full(len(started_M), 1 / len(started_M)), rivals, aim)
-        late = _late_start(curve.last, rivals.complete, low, _doublings(curve, max_steps))
+        late = _late_start(curve.last, rivals.complete, low, _doublings(curve.last, max_steps))
         chance = max(chance, (1 - late) * chance + late * as_good)
     return Outlook(
         step=round(curve.last),
@@ -172,9 +171,9 @@ def _among_best(ends_N: Array, weights_N: Array, rivals: Rivals, aim: Aim) -> fl
     return chance
 
 
-def _doublings(curve: Curve, max_steps: float) -> float:
-    """Doublings of its steps that a curve has left."""
-    return max(0.0, float(np.log2(max_steps / curve.last)))
+def _doublings(step: float, end: float) -> float:
+    """Doublings of the steps from one to the end, if that is later."""
+    return max(0.0, float(np.log2(end / step)))
 
 
 def _ends(
@@ -191,7 +190,7 @@ def _gains(
     """What the trial may still gain, and how much each possibility weighs (one in all)."""
     step = curve.last
     passed = [rival for rival in complete if rival.last > step]
-    general_Q = shapes.gains(curve.rise(step), curve.staleness(step), _doublings(curve, max_steps))
+    general_Q = _foretold_gains(curve, step, max_steps, shapes)
     general_weights_Q = SHAPES_WEIGHT * _trust(passed, step, shapes) * shapes.weights()
     own_N, own_weights_N = _own_gains(curve, passed, max_steps)
     weights_N = np.concatenate([general_weights_Q, own_weights_N])
@@ -207,18 +206,14 @@ def _own_gains(curve: Curve, passed: Sequence[Curve], max_steps: float) -> tuple
     ratio_N = (SLACK + curve.rise(step)) / rises_N
     unlike_N = (np.log(ratio_N) / RISE_LIKENESS) ** 2
     unlike_N += ((curve.staleness(step) - stalenesses_N) / STALENESS_LIKENESS) ** 2
-    factors = _departures()
-    weights_N = np.exp(-unlike_N / 2) / len(factors)
+    weights_N = np.exp(-unlike_N / 2) / len(DEPARTURES)
     gains_N = rests_N * np.sqrt(ratio_N)
-    return np.outer(gains_N, factors).ravel(), np.repeat(weights_N, len(factors))
+    return np.outer(gains_N, DEPARTURES).ravel(), np.repeat(weights_N, len(DEPARTURES))
 
 
-@functools.cache
-def _departures() -> Array:
-    """By how much a gain may differ from what another curve foretells, each as likely."""
-    shares = (np.arange(NUM_DEPARTURES) + 0.5) / NUM_DEPARTURES
-    factors: Array = np.exp(DEPARTURE * ndtri(shares))
-    return factors
+def _foretold_gains(curve: Curve, step: float, end: float, shapes: Shapes) -> Array:
+    """What the shapes say that a curve gains from a step to the end, one value a quantile."""
+    return shapes.gains(curve.rise(step), curve.staleness(step), _doublings(step, end))
 
 
 def _trust(passed: Sequence[Curve], step: float, shapes: Shapes) -> float:
@@ -229,7 +224,7 @@ def _trust(passed: Sequence[Curve], step: float, shapes: Shapes) -> float:
 
 def _is_foretold(curve: Curve, step: float, shapes: Shapes) -> bool:
     """Whether a curve went on from a step within the hopeful view of the shapes."""
-    gains_Q = shapes.gains(curve.rise(step), curve.staleness(step), np.log2(curve.last / step))
+    gains_Q = _foretold_gains(curve, step, curve.last, shapes)
     return curve.now - curve.at(step) <= _quantile(gains_Q, shapes.weights(), HOPEFUL)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from automl_tf.config.settings import setting_types
+from automl_tf.search.auto.axes import LEARNING_RATE, WIDTH, Array
 from automl_tf.search.auto.prior import (
     LAWFUL,
     LONG_TRAINING,
@@ -19,6 +20,13 @@ from automl_tf.search.auto.text import USUAL_PAIRS, Text
 
 PRIOR = shipped_prior()
 SIZES = (5_000, USUAL_PAIRS, 5_000_000)
+
+
+def varied(name: str, values: Array) -> dict[str, Array]:
+    """Settings of which one, or the product of two, has these values."""
+    if name == PRODUCT:
+        return {LEARNING_RATE: values / 256, WIDTH: np.full(len(values), 256.0)}
+    return {name: values}
 
 
 def test_the_shipped_prior_names_settings_and_gives_losses() -> None:
@@ -58,9 +66,7 @@ def test_more_text_asks_for_larger_models_and_vocabularies() -> None:
 def test_the_direction_moves_best_values_by_what_the_prior_says(name: str) -> None:
     moved = replace(PRIOR[name], out_of_english=1.0)
     values = moved.best * np.geomspace(1 / 4, 4, 401)
-    settings = {name: values}
-    if name == PRODUCT:
-        settings = {"training.learning_rate": values / 256, "model.d_model": np.full(401, 256.0)}
+    settings = varied(name, values)
     found = []
     for languages in (("de", "en"), ("de", "fr"), None, ("en_US", "de")):
         scores = expected({name: moved}, settings, Text(USUAL_PAIRS, languages))
@@ -103,13 +109,10 @@ def test_short_trainings_have_other_best_values(name: str) -> None:
     for tokens in (LONG_TRAINING / 1e3, LONG_TRAINING / 10, LONG_TRAINING, 1e9 * LONG_TRAINING):
         values = well.best * np.geomspace(1 / 64, 64, 2001)
         settings = {
-            "training.learning_rate" if name == PRODUCT else name: values,
+            **varied(name, values),
             "training.max_steps": np.full(len(values), tokens / 2000),
             "training.batch_tokens": np.full(len(values), 2000.0),
         }
-        if name == PRODUCT:
-            settings["training.learning_rate"] = values / 256
-            settings["model.d_model"] = np.full(len(values), 256.0)
         moves.append(
             np.log2(values[expected(PRIOR, settings, Text(USUAL_PAIRS)).argmax()] / well.best)
         )

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from automl_tf.scoring.sentences import SentenceStatistics, paired_bootstrap
 from automl_tf.search.pruning.levels import Levels
-from automl_tf.search.pruning.outlook import USUAL_NOISE
+from automl_tf.search.pruning.outlook import USUAL_NOISE, Rivals
 from automl_tf.search.pruning.rivals import LEAST_NOISE, RESAMPLES, rivals_of
 from automl_tf.search.record import INFEASIBLE, SENTENCES
 
@@ -19,6 +19,10 @@ def trial(
     made = create_trial(state=state, value=value, intermediate_values=curve, user_attrs=attributes)
     made.number = number
     return made
+
+
+def among(judged: FrozenTrial, trials: list[FrozenTrial]) -> Rivals:
+    return rivals_of(judged, trials, Levels(trials))
 
 
 def statistics(seed: int, accuracy: float) -> SentenceStatistics:
@@ -48,7 +52,7 @@ def test_all_but_lost_trials_count_and_only_complete_ones_show_how_curves_go_on(
         trial(TrialState.WAITING, {}, 6),
         trial(TrialState.PRUNED, {}, 7, **{INFEASIBLE: True}),
     ]
-    rivals = rivals_of(judged, trials, Levels(trials))
+    rivals = among(judged, trials)
     assert sorted(rivals.tops) == [5.0, 8.0, 20.0, 30.0]
     assert [curve.top for curve in rivals.complete] == [20.0]
     assert rivals.noise == USUAL_NOISE
@@ -60,12 +64,10 @@ def test_noise_is_that_of_a_paired_bootstrap_with_the_incumbents_at_the_same_ste
     incumbent = trial(TrialState.COMPLETE, {200: 11.0, 300: 12.0}, 1, **sentences(theirs))
     elsewhere = trial(TrialState.COMPLETE, {300: 12.0}, 2, **{SENTENCES: {"300": "unread"}})
     expected = paired_bootstrap(ours, theirs, RESAMPLES).spread
-    assert rivals_of(
-        judged, [judged, incumbent, elsewhere], Levels([judged, incumbent, elsewhere])
-    ).noise == pytest.approx(expected)
-    assert rivals_of(judged, [judged, elsewhere], Levels([judged, elsewhere])).noise == USUAL_NOISE
+    assert among(judged, [judged, incumbent, elsewhere]).noise == pytest.approx(expected)
+    assert among(judged, [judged, elsewhere]).noise == USUAL_NOISE
     twin = trial(TrialState.COMPLETE, {200: 10.0, 300: 12.0}, 1, **sentences(ours))
-    assert rivals_of(judged, [judged, twin], Levels([judged, twin])).noise == LEAST_NOISE
+    assert among(judged, [judged, twin]).noise == LEAST_NOISE
 
 
 def test_trials_read_from_a_storage_serve(tmp_path: object) -> None:
@@ -78,6 +80,6 @@ def test_trials_read_from_a_storage_serve(tmp_path: object) -> None:
     running = study.ask()
     running.report(4.0, 100)
     trials = study.get_trials(deepcopy=False)
-    rivals = rivals_of(trials[-1], trials, Levels(trials))
+    rivals = among(trials[-1], trials)
     assert sorted(rivals.tops) == [20.0, 22.0]
     assert len(rivals.complete) == 2
