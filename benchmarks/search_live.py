@@ -9,8 +9,8 @@ corpus, fixed settings and training code, from empty folders:
 
 - plain (``plain_search.py``): Optuna's TPE and median pruner at their defaults, one process, the
   study in memory, nothing logged;
-- ours: ``automl-tf search`` with one worker, sampler and pruner of kind ``auto``, all else at its
-  defaults, MLflow and SQLite among them.
+- ours: ``automl-tf search`` with one worker, sampler and pruner of kind ``auto``, the time as its
+  budget, all else at its defaults, MLflow and SQLite among them.
 
 Neither is given a configuration to start with; the paper's base model, which ``search`` tries first
 by itself where nothing is said, is left out as in the studies shipped for real corpora. Ours knows
@@ -105,7 +105,7 @@ def _round(
 
 
 def _write_study(folder: Path, options: argparse.Namespace, seed: int) -> Path:
-    """The study of both; plain leaves the sampler, the pruner and the budget of trials alone."""
+    """The study of both; plain leaves the sampler, the pruner and the budget alone."""
     config = read_study(options.study).config
     corpus = config.corpus if options.folder is None else _in(options.folder, config.corpus)
     path = folder / "study.yaml"
@@ -120,7 +120,7 @@ def _write_study(folder: Path, options: argparse.Namespace, seed: int) -> Path:
                 "sampler": {"kind": "auto"},
                 "pruner": {"kind": "auto"},
                 "start_with_base": config.start_with_base,
-                "budget": {"trials": options.trials},
+                "budget": {"trials": options.trials, "hours": options.minutes / 60},
                 "seed": seed,
             }
         )

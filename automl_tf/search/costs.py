@@ -3,6 +3,7 @@
 Three costs follow from the configuration in closed form; latency has to be measured.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,19 +59,46 @@ def feasible(study: Study) -> Callable[[Mapping[str, Any]], bool] | None:
     limits = {name: limit for name, limit in study.config.constraints.items() if name in _FORMULAS}
     if not limits:
         return None
-    some = {name: domain.ends()[0] for name, domain in study.space.domains.items()}
-    template = study.trial_config(some, seed=1)
+    complete = _completing(study)
 
     def is_feasible(params: Mapping[str, Any]) -> bool:
-        config = _with(template, params)
-        size = config.data.vocab_size
-        vocab = VocabSizes(size, size, joint=config.data.joint_vocab, outputs=size)
-        extent = Extent.unknown(config)
+        config = complete(params)
+        vocab, extent = _asked_vocab(config), Extent.unknown(config)
         return all(
             _FORMULAS[name](config, vocab, extent) <= limit for name, limit in limits.items()
         )
 
     return is_feasible
+
+
+def effort(study: Study) -> Callable[[Mapping[str, Any]], float] | None:
+    """Tells of searched values how many operations a trial takes; None where nothing is to save.
+
+    A study whose budget is in hours has as many more trials as they are shorter. Several objectives
+    weigh their costs themselves.
+    """
+    if study.config.budget.hours is None or len(study.config.objectives) > 1:
+        return None
+    complete = _completing(study)
+
+    def operations(params: Mapping[str, Any]) -> float:
+        config = complete(params)
+        tokens = config.training.batch_tokens * config.training.max_steps
+        return tokens * flops_per_token(config.model, _asked_vocab(config))
+
+    return operations
+
+
+def _asked_vocab(config: TrialConfig) -> VocabSizes:
+    """The vocabularies at the size that is asked for: before the corpus is prepared."""
+    size = config.data.vocab_size
+    return VocabSizes(size, size, joint=config.data.joint_vocab, outputs=size)
+
+
+def _completing(study: Study) -> Callable[[Mapping[str, Any]], TrialConfig]:
+    """Makes configurations of values of a study's space."""
+    some = {name: domain.ends()[0] for name, domain in study.space.domains.items()}
+    return functools.partial(_with, study.trial_config(some, seed=1))
 
 
 def _with(template: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:

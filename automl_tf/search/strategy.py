@@ -38,6 +38,7 @@ from automl_tf.config.study import (
 )
 from automl_tf.errors import Place, UserError
 from automl_tf.search.auto.candidates import Configuration
+from automl_tf.search.auto.judge import Effort
 from automl_tf.search.auto.sampler import InformedSampler
 from automl_tf.search.avoiding import AvoidingSampler
 from automl_tf.search.pruning.comparing import LikeWithLike
@@ -64,6 +65,7 @@ def build_sampler(
     number: int,
     failed: Sequence[Mapping[str, Any]] = (),
     is_feasible: Callable[[Configuration], bool] | None = None,
+    effort: Effort | None = None,
 ) -> BaseSampler:
     """The sampler that proposes one trial.
 
@@ -79,8 +81,9 @@ def build_sampler(
             The others stay as they are: what they propose depends on the number alone.
         is_feasible: Tells what the study's limits do not forbid, as far as it is known before a
             trial; `auto` proposes nothing else.
+        effort: What a trial takes, where time is short; `auto` weighs improvements by it.
     """
-    built = _sampler(sampler, space, study_seed, number, is_feasible)
+    built = _sampler(sampler, space, study_seed, number, is_feasible, effort)
     if failed and isinstance(sampler, TPESampler | GPSampler | CMAESSampler | NSGAIISampler):
         return AvoidingSampler(built, _distributions(space), failed)
     return built
@@ -92,11 +95,14 @@ def _sampler(  # noqa: C901 - one case a kind
     study_seed: int,
     number: int,
     is_feasible: Callable[[Configuration], bool] | None,
+    effort: Effort | None,
 ) -> BaseSampler:
     seed = trial_seed(study_seed, number)
     match sampler:
         case AutoSampler(learn_from=learn_from):
-            return InformedSampler(_distributions(space), seed, learn_from, is_feasible=is_feasible)
+            return InformedSampler(
+                _distributions(space), seed, learn_from, is_feasible=is_feasible, effort=effort
+            )
         case RandomSampler():
             return optuna.samplers.RandomSampler(seed=seed)
         case GridSampler():

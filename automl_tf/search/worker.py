@@ -22,7 +22,7 @@ from automl_tf.search.confirming.round import (
     queue_round,
     take,
 )
-from automl_tf.search.costs import feasible
+from automl_tf.search.costs import effort, feasible
 from automl_tf.search.events import Notice, WorkerJoined
 from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
 from automl_tf.search.patience import is_away
@@ -115,6 +115,7 @@ def _ask(
         _next_number(trials),
         list(hopeless(trials).values()),
         feasible(bench.definition.study),
+        effort(bench.definition.study),
     )
     return SearchedStudy(study).ask(space)
 

@@ -15,6 +15,14 @@ from automl_tf.search.auto.models import Model
 from automl_tf.search.auto.process import Belief, Trials, believe
 from automl_tf.search.auto.text import Text
 
+THRIFT = 0.5
+"""Power of a trial's effort by which the improvement it promises is divided: between one, which is
+improvement by the second (Snoek et al. 2012, section 3.2) and stays with small models, and none.
+Lee et al. (2020, "Cost-aware Bayesian Optimization") go from one to none while a budget is used up;
+a constant lets an interrupted study propose what an uninterrupted one does."""
+
+Effort = Callable[[Configuration], float]
+"""What a trial of a configuration takes, in any unit."""
 Prior = Callable[[Columns, Text], Array]
 """The expected scores of N settings, in standard deviations, with a training corpus."""
 
@@ -28,6 +36,7 @@ class Judge:
         models: How far it may be trusted.
         own: The study's own trials.
         earlier: Those of earlier studies.
+        effort: What a trial takes, if improvement for the effort is wanted rather than by trial.
     """
 
     def __init__(
@@ -37,10 +46,12 @@ class Judge:
         models: Sequence[Model],
         own: Scored,
         earlier: Sequence[Scored],
+        effort: Effort | None = None,
     ) -> None:
         self._space = space
         self._prior = prior
         self._models = models
+        self._effort = effort
         self._study = own
         self._own = self._trials(own)
         self._earlier = [self._trials(study) for study in earlier]
@@ -70,8 +81,16 @@ class Judge:
         return believe(self._own, self._earlier, points_CD, expected_C, self._models)
 
     def worth(self, candidates: Sequence[Configuration]) -> Array:
-        """How much each candidate is worth trying."""
-        return log_improvement(self.belief(candidates))
+        """How much each candidate is worth trying.
+
+        The first trial is the one of which most is expected, whatever its effort.
+        """
+        worth_C = log_improvement(self.belief(candidates))
+        if self._effort is None or not len(self._own):
+            return worth_C
+        effort_C = np.array([self._effort(candidate) for candidate in candidates])
+        thrifty_C: Array = worth_C - THRIFT * np.log(effort_C)
+        return thrifty_C
 
     def _trials(self, study: Scored) -> Trials:
         points_ND, expected_N = self._places(study.configurations, study)

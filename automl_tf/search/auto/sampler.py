@@ -20,7 +20,7 @@ from automl_tf.search.auto.candidates import (
 )
 from automl_tf.search.auto.cost_prior import Costs, shipped_costs
 from automl_tf.search.auto.history import earlier_studies, most_telling, scored
-from automl_tf.search.auto.judge import Judge
+from automl_tf.search.auto.judge import Effort, Judge
 from automl_tf.search.auto.models import MODELS, Model
 from automl_tf.search.auto.prior import Well, expected, shipped_prior
 from automl_tf.search.auto.several import FrontJudge, sides_of
@@ -44,6 +44,9 @@ class InformedSampler(BaseSampler):
     the score that is expected of them, so that workers try different things. What has been tried
     is not tried again while there is anything else.
 
+    Where the effort of a trial is told, small models are tried before large ones that promise
+    little more.
+
     Args:
         space: The searched settings.
         seed: Seed of the draws.
@@ -53,6 +56,7 @@ class InformedSampler(BaseSampler):
         choose_from: The configurations that may be proposed; all of the space if None.
         is_feasible: Tells which may be proposed as long as there are any; all if None.
         costs: What is known of objectives that are minimised; what is shipped if None.
+        effort: What a trial takes, if time is short rather than trials; with BLEU alone.
     """
 
     def __init__(  # noqa: PLR0913 - what replays and tests replace
@@ -65,6 +69,7 @@ class InformedSampler(BaseSampler):
         choose_from: Sequence[Configuration] | None = None,
         is_feasible: Callable[[Configuration], bool] | None = None,
         costs: Costs | None = None,
+        effort: Effort | None = None,
     ) -> None:
         self._space = dict(space)
         self._rng = np.random.default_rng(seed)
@@ -74,6 +79,7 @@ class InformedSampler(BaseSampler):
         self._choose_from = choose_from
         self._is_feasible = is_feasible
         self._costs = costs
+        self._effort = effort
 
     def reseed_rng(self) -> None:
         """Draws other numbers from here on."""
@@ -122,7 +128,7 @@ class InformedSampler(BaseSampler):
         prior = functools.partial(expected, self._wells)
         earlier = earlier_studies(study, self._learn_from, needs=list(self._space))
         own = most_telling(scored(study, trials))
-        judge = Judge(self._space, prior, self._models, own, earlier)
+        judge = Judge(self._space, prior, self._models, own, earlier, self._effort)
         if len(study.directions) == 1:
             return judge
         costs = shipped_costs() if self._costs is None else self._costs
