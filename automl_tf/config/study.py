@@ -205,7 +205,8 @@ class Budget(Settings):
     trials: Annotated[int, Field(ge=1)] = 20
     """Trials of the whole study: trained to their end, pruned or failed."""
     hours: Annotated[float, Field(gt=0)] | None = None
-    """Hours of wall time of one call of ``search``; the trials that then run are paused."""
+    """Hours of wall time of one call of ``search``; the trials that then run are paused. The
+    sampler `auto` then prefers short trainings that promise as much."""
 
 
 class Confirm(Settings):

@@ -12,7 +12,7 @@ from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.data.prepare import prepare
 from automl_tf.search.attempt import Attempt
 from automl_tf.search.bench import Ending
-from automl_tf.search.costs import costs, feasible, least_costs
+from automl_tf.search.costs import costs, effort, feasible, least_costs
 from automl_tf.search.record import (
     ESTIMATED_MEMORY,
     FLOPS_PER_TOKEN,
@@ -75,6 +75,41 @@ def test_costs_grow_with_the_model_and_bounds_enclose_them(tmp_path):
 def test_a_study_without_limits_in_closed_form_forbids_nothing():
     assert feasible(definition(WIDTHS).study) is None
     assert feasible(definition(WIDTHS, constraints={"latency": 5.0}).study) is None
+
+
+def test_effort_is_the_arithmetic_of_a_whole_trial(tmp_path):
+    made = definition(WIDTHS, corpus=CORPUS, budget={"trials": 12, "hours": 1.0})
+    operations = effort(made.study)
+    assert operations is not None
+    for params in every(WIDTHS):
+        config = made.study.trial_config(params, seed=1)
+        tokens = config.training.max_steps * config.training.batch_tokens
+        # The corpus has fewer subwords than were asked for.
+        least = tokens * least_costs(config)[FLOPS_PER_TOKEN]
+        true = tokens * costs(config, prepare(config, tmp_path))[FLOPS_PER_TOKEN]
+        assert least < true <= operations(params), params
+
+
+def test_effort_is_told_where_hours_limit_a_study_of_bleu_alone():
+    hours = {"trials": 12, "hours": 1.0}
+    assert effort(definition(WIDTHS).study) is None
+    several = definition(WIDTHS, budget=hours, objectives=["bleu", "num_parameters"])
+    assert effort(several.study) is None
+    assert effort(definition(WIDTHS, budget=hours).study) is not None
+
+
+def test_with_hours_as_its_budget_auto_tries_small_models_among_equals(tmp_path):
+    total = {}
+    for name, budget in {"trials": {"trials": 12}, "hours": {"trials": 12, "hours": 5.0}}.items():
+        made = definition(
+            WIDTHS, sampler={"kind": "auto"}, budget=budget, start_with_base=False, corpus=CORPUS
+        )
+        worker = bench(tmp_path / name, made)
+        while (trial := claim(worker)) is not None:
+            finish(worker, trial, bleu=20.0)
+        tried = [worker.trial_config(trial.number, trial.params) for trial in worker.study.trials]
+        total[name] = sum(least_costs(config)[FLOPS_PER_TOKEN] for config in tried)
+    assert total["hours"] < 0.8 * total["trials"]
 
 
 @pytest.mark.parametrize("name", LIMITS)

@@ -24,10 +24,10 @@ class Model:
 
 
 MODELS = (
-    Model(chance=0.5, trust=1.0, trust_spread=0.5, deviation=0.5, likeness=0.7),
+    Model(chance=0.7, trust=1.0, trust_spread=0.5, deviation=0.5, likeness=0.7),
     Model(chance=0.2, trust=1.0, trust_spread=0.5, deviation=0.5, likeness=0.0),
-    Model(chance=0.2, trust=0.0, trust_spread=0.0, deviation=1.0, likeness=0.0),
-    Model(chance=0.1, trust=0.0, trust_spread=1.0, deviation=0.6, likeness=0.0),
+    Model(chance=0.07, trust=0.0, trust_spread=0.0, deviation=1.0, likeness=0.0),
+    Model(chance=0.03, trust=0.0, trust_spread=1.0, deviation=0.6, likeness=0.0),
 )
 """What ``kind: auto`` holds possible."""
 ALONE = (Model(chance=1.0, trust=0.0, trust_spread=0.0, deviation=1.0, likeness=0.0),)

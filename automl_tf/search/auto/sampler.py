@@ -27,7 +27,7 @@ from automl_tf.search.auto.several import FrontJudge, sides_of
 
 PROMISING = 10
 """Candidates around which neighbours are looked at."""
-ROUNDS = 2
+ROUNDS = 5
 """Times that neighbours of the most promising ones are looked at."""
 MOST_DRAWS = 10
 """Times that candidates are drawn from all over a space until some are feasible."""

@@ -53,7 +53,7 @@ def drawn_gains(study: optuna.Study, sides: list) -> tuple[np.ndarray, np.ndarra
     for place in range(len(CANDIDATES)):
         columns = []
         for side, belief in zip(sides, beliefs, strict=True):
-            model = draw.choice(len(belief.weights), size=2500, p=belief.weights)
+            model = draw.choice(len(belief.weights), size=8000, p=belief.weights)
             means = np.array([mean[place] for mean in belief.means])[model]
             spreads = np.array([spread[place] for spread in belief.spreads])[model]
             columns.append(side.losses(draw.normal(means, spreads)))
