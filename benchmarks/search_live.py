@@ -17,8 +17,8 @@ by itself where nothing is said, is left out as in the studies shipped for real 
 what it is shipped with: where BLEU was best, and how curves went on, in the tables of Zhang
 and Duh (Swahili, Chinese and Japanese with English), and what the literature says (``prior.yaml``
 and ``shapes.yaml``, derived by ``derive_prior.py`` and ``derive_shapes.py``). No training on
-Multi30k is among that; its authors had seen some by hand, on this space too, when they chose forms
-and constants.
+Multi30k is among that; its authors had seen some, on this space too, when they chose forms and
+constants.
 
 The clock starts with each process: imports, subwords and databases count. A search's incumbent is
 its best BLEU on the whole validation split so far, of trials that go on, too. What was measured is
