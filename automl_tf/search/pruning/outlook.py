@@ -14,16 +14,20 @@ from dataclasses import dataclass
 from math import comb
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, ndtr, ndtri
 
 from automl_tf.search.pruning.curve import Array, Curve
 from automl_tf.search.pruning.shapes import SLACK, Shapes
 
 SHAPES_WEIGHT = 6.0
 """Trials exactly like the judged one that the shipped shapes weigh as much as."""
-DOUBT = 0.1
-"""Curves of the study that are taken to have gone on as the shapes foretell, before there are any:
-the first one decides."""
+FURTHER_ODDS = 1.0
+"""Odds that a study's curves rise further than the shapes foretell, before there are any."""
+FURTHER_POWER = 9
+"""Power of a curve's place among the shapes with which its likelihood then grows: half of such curves
+gain more than 93 % of the shapes foretell."""
+SURPRISE = 0.1
+"""Share of such curves that lie anywhere all the same."""
 HOPEFUL = 0.95
 """Share of cases that a hopeful view leaves below it."""
 DEPARTURES = np.exp(0.3 * ndtri((np.arange(9) + 0.5) / 9))
@@ -217,15 +221,17 @@ def _foretold_gains(curve: Curve, step: float, end: float, shapes: Shapes) -> Ar
 
 
 def _trust(passed: Sequence[Curve], step: float, shapes: Shapes) -> float:
-    """The share of the study's own curves that rose no further than the shapes foretell."""
-    foretold = sum(_is_foretold(curve, step, shapes) for curve in passed)
-    return (DOUBT + foretold) / (DOUBT + len(passed))
+    """The probability that the study's curves go on as the shapes foretell, and no further."""
+    places_N = np.array([_place(curve, step, shapes) for curve in passed])
+    further_N = (1 + FURTHER_POWER) * places_N**FURTHER_POWER
+    log_odds = np.log(SURPRISE + (1 - SURPRISE) * further_N).sum() + np.log(FURTHER_ODDS)
+    return float(expit(-log_odds))
 
 
-def _is_foretold(curve: Curve, step: float, shapes: Shapes) -> bool:
-    """Whether a curve went on from a step within the hopeful view of the shapes."""
+def _place(curve: Curve, step: float, shapes: Shapes) -> float:
+    """The share of the shapes' ways to go on from a step that gain less than a curve did."""
     gains_Q = _foretold_gains(curve, step, curve.last, shapes)
-    return curve.now - curve.at(step) <= _quantile(gains_Q, shapes.weights(), HOPEFUL)
+    return float(shapes.weights() @ (gains_Q < curve.now - curve.at(step)))
 
 
 def _late_start(step: float, complete: Sequence[Curve], low: float, doublings: float) -> float:
