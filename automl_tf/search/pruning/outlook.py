@@ -24,8 +24,8 @@ SHAPES_WEIGHT = 6.0
 FURTHER_ODDS = 1.0
 """Odds that a study's curves rise further than the shapes foretell, before there are any."""
 FURTHER_POWER = 9
-"""Power of a curve's place among the shapes with which its likelihood then grows: half of such curves
-gain more than 93 % of the shapes foretell."""
+"""Power of a curve's place among the shapes with which its likelihood then grows: half of such
+curves gain more than 93 % of the shapes foretell."""
 SURPRISE = 0.1
 """Share of such curves that lie anywhere all the same."""
 HOPEFUL = 0.95
