@@ -83,7 +83,8 @@ def effort(study: Study) -> Callable[[Mapping[str, Any]], float] | None:
 
     def operations(params: Mapping[str, Any]) -> float:
         config = complete(params)
-        tokens = config.training.batch_tokens * config.training.max_steps
+        training = config.training
+        tokens = training.max_steps * training.accumulate * training.batch_tokens
         return tokens * flops_per_token(config.model, _asked_vocab(config))
 
     return operations

@@ -90,6 +90,18 @@ def test_effort_is_the_arithmetic_of_a_whole_trial(tmp_path):
         assert least < true <= operations(params), params
 
 
+def test_effort_goes_with_the_tokens_of_a_trial():
+    tokens: dict[str, Domain] = {
+        "training.max_steps": Choices(choices=(600, 1200)),
+        "training.accumulate": Choices(choices=(1, 2)),
+        "training.batch_tokens": Choices(choices=(512, 1024)),
+    }
+    operations = effort(definition(tokens, budget={"trials": 12, "hours": 1.0}).study)
+    assert operations is not None
+    told = {round(operations(params)) for params in every(tokens)}
+    assert [largest / min(told) for largest in sorted(told)] == [1, 2, 4, 8]
+
+
 def test_effort_is_told_where_hours_limit_a_study_of_bleu_alone():
     hours = {"trials": 12, "hours": 1.0}
     assert effort(definition(WIDTHS).study) is None

@@ -19,7 +19,7 @@ from automl_tf.search.auto.text import Text
 PRODUCT = f"{LEARNING_RATE} * {WIDTH}"
 TENTHS = ("model.dropout", "training.label_smoothing")
 """Settings whose distances count in tenths; those of all others count in doublings."""
-STEPS, BATCH = "training.max_steps", "training.batch_tokens"
+STEPS, BATCH, BATCHES = "training.max_steps", "training.batch_tokens", "training.accumulate"
 TOKENS_A_PAIR = 20
 """Subwords of a usual sentence."""
 MANY_PASSES = 20
@@ -141,7 +141,7 @@ def _tokens(settings: Columns) -> Array | None:
     """The target tokens of trainings, if their settings tell."""
     if not {STEPS, BATCH} <= set(settings):
         return None
-    tokens_N: Array = settings[STEPS] * settings[BATCH]
+    tokens_N: Array = settings[STEPS] * settings[BATCH] * settings.get(BATCHES, 1.0)
     return tokens_N
 
 

@@ -121,6 +121,19 @@ def test_short_trainings_have_other_best_values(name: str) -> None:
     assert np.allclose(moves, well.per_haste * np.array([shortest, 1.0, 0.0, 0.0]), atol=0.01)
 
 
+def test_accumulated_batches_count_as_larger_ones() -> None:
+    values = np.linspace(0, 0.5, 101)
+    steps = {name: values for name in TENTHS} | {"training.max_steps": np.full(101, 1000.0)}
+    larger = {**steps, "training.batch_tokens": np.full(101, 8000.0)}
+    more = {
+        **steps,
+        "training.batch_tokens": np.full(101, 2000.0),
+        "training.accumulate": np.full(101, 4.0),
+    }
+    told = [expected(PRIOR, settings, Text(USUAL_PAIRS)) for settings in (larger, more)]
+    assert (told[0] == told[1]).all()
+
+
 def test_an_unknown_size_is_the_usual_one_and_other_settings_count_nothing() -> None:
     settings = {"model.d_model": np.array([64.0, 128.0]), "model.norm": np.array(["pre", "post"])}
     score = expected(PRIOR, settings, Text())
