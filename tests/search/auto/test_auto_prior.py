@@ -123,7 +123,7 @@ def test_short_trainings_have_other_best_values(name: str) -> None:
 
 def test_accumulated_batches_count_as_larger_ones() -> None:
     values = np.linspace(0, 0.5, 101)
-    steps = {name: values for name in TENTHS} | {"training.max_steps": np.full(101, 1000.0)}
+    steps = dict.fromkeys(TENTHS, values) | {"training.max_steps": np.full(101, 1000.0)}
     larger = {**steps, "training.batch_tokens": np.full(101, 8000.0)}
     more = {
         **steps,
