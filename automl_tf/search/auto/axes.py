@@ -36,9 +36,9 @@ PRODUCT_REACH = 2.5
 """The same for the product of learning rate and width, along which training diverges."""
 REACH_SHARE = 1.2
 """Reach of every other setting, in lengths of its range."""
-SMOOTHING, SMOOTHING_SHARE = "training.label_smoothing", 2.4
-"""The same of label smoothing, which matters half as much as dropout (Vaswani et al. 2017, Table 3
-D)."""
+REACH_SHARES = {"training.label_smoothing": 2.4}
+"""The same of those that differ: label smoothing matters half as much as dropout (Vaswani et al.
+2017, Table 3 D)."""
 WIDE_RATIO = 8.0
 """Ratio between the ends of a range from which equal ratios count as equal steps."""
 NAMES_APART = 1.0
@@ -132,11 +132,9 @@ def _scaled(name: str, values_N: Array, low: float, high: float) -> Array:
         return np.log2(values_N) / REACH_DOUBLINGS[name]
     if low == high:
         return np.zeros_like(values_N)
+    share = REACH_SHARES.get(name, REACH_SHARE)
     if _is_wide(low, high):
-        return np.log(np.maximum(values_N, low * low / high) / low) / (
-            REACH_SHARE * math.log(high / low)
-        )
-    share = SMOOTHING_SHARE if name == SMOOTHING else REACH_SHARE
+        return np.log(np.maximum(values_N, low * low / high) / low) / (share * math.log(high / low))
     return (values_N - low) / (share * (high - low))
 
 
