@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.opening import load_study, study_names
 from automl_tf.search.storage import default_url, open_storage
+from automl_tf.search.study_view import leaderboard
 from automl_tf.tracking.client import connect
 from automl_tf.tracking.delivery import deliver
 from automl_tf.tracking.home import default_tracking_uri, destination
@@ -63,7 +63,7 @@ WORKER_SECONDS = 300
 
 
 @dataclass
-class Crew:
+class WorkerPool:
     """Worker processes on one study, replaced when they end.
 
     Attributes:
@@ -165,7 +165,7 @@ def main() -> None:
         home = folder / "home"
         tracking = mlflow.url if mlflow else default_tracking_uri(home)
         places = _places(home, sql.url("studies"), tracking)
-        crew = Crew(study, places)
+        crew = WorkerPool(study, places)
         try:
             if mlflow:
                 mlflow.start()
@@ -187,7 +187,7 @@ def main() -> None:
 
 
 def _disturbed(
-    crew: Crew, sql: PostgreSQL, mlflow: MLflowServer | None, options: argparse.Namespace
+    crew: WorkerPool, sql: PostgreSQL, mlflow: MLflowServer | None, options: argparse.Namespace
 ) -> int:
     """The chaos, and what follows until all trials that were begun have ended; their number."""
     rng = random.Random(options.seed)  # noqa: S311 - no secret
@@ -225,7 +225,7 @@ def _disturbed(
 def _quiet(study: Path, home: Path, trials: int, workers: int) -> dict[str, Any]:
     """The same study without disturbance."""
     places = _places(home, default_url(home), default_tracking_uri(home))
-    crew = Crew(study, places)
+    crew = WorkerPool(study, places)
     try:
         crew.replace(workers, trials)
         for worker in crew.workers:

@@ -38,11 +38,11 @@ from automl_tf.config.study import (
     PercentilePruner,
     SuccessiveHalvingPruner,
 )
-from automl_tf.search.auto.history import note_text
-from automl_tf.search.auto.prior import Well
-from automl_tf.search.auto.sampler import InformedSampler
-from automl_tf.search.pruning.pruner import OutlookPruner
-from automl_tf.search.pruning.shapes import Shapes
+from automl_tf.search.pruners.pruner import CurveExtrapolationPruner
+from automl_tf.search.pruners.shapes import Shapes
+from automl_tf.search.samplers.history import note_text
+from automl_tf.search.samplers.prior import Well
+from automl_tf.search.samplers.sampler import PriorGPSampler
 from automl_tf.search.strategy import build_pruner, trial_seed
 from hpo_curves import CurveTable, read_curves
 from hpo_tables import HpoTable
@@ -119,7 +119,7 @@ def informed(contest: Contest, seed: int) -> Ask:
     own = OwnRows(contest.table)
 
     def ask(study: optuna.Study, tried: set[int]) -> tuple[optuna.Trial, int]:
-        study.sampler = InformedSampler(
+        study.sampler = PriorGPSampler(
             own.space, trial_seed(seed, len(tried)), [], contest.wells, choose_from=own.rows
         )
         trial = study.ask(own.space)
@@ -163,7 +163,7 @@ PRUNERS: dict[str, Callable[[Contest], BasePruner]] = {
     "best quarter": lambda contest: _built(
         PercentilePruner(kind="percentile", percentile=25.0), contest
     ),
-    "auto": lambda contest: OutlookPruner(
+    "auto": lambda contest: CurveExtrapolationPruner(
         AutoPruner(kind="auto"), contest.curves.longest, BUDGET, contest.shapes
     ),
     "oracle": lambda contest: _Oracle(contest.table.bleu.tolist()),

@@ -1,6 +1,6 @@
 """Derives what ``sampler: {kind: auto}`` knows of costs from tables of trained Transformers.
 
-    python benchmarks/derive_costs.py FOLDER            # writes automl_tf/search/auto/costs.yaml
+    python benchmarks/derive_costs.py FOLDER          # writes automl_tf/search/samplers/costs.yaml
     python benchmarks/derive_costs.py FOLDER --print
 
 The logarithm of each cost is fitted to the doublings of the settings, table by table, in standard
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from automl_tf.search.auto.axes import LEARNING_RATE
-from automl_tf.search.auto.cost_prior import Costs, Growth
+from automl_tf.search.samplers.axes import LEARNING_RATE
+from automl_tf.search.samplers.cost_prior import Costs, Growth
 from derive_prior import derived, usable
 from hpo_tables import HpoTable, read_tables
 

@@ -1,6 +1,6 @@
 """Derives the prior of ``sampler: {kind: auto}`` from tables of trained Transformers.
 
-    python benchmarks/derive_prior.py FOLDER            # writes automl_tf/search/auto/prior.yaml
+    python benchmarks/derive_prior.py FOLDER          # writes automl_tf/search/samplers/prior.yaml
     python benchmarks/derive_prior.py FOLDER --print
 
 The best value of each setting and the loss around it are fitted by least squares to the BLEU of all
@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from automl_tf.search.auto.prior import LONG_TRAINING, PRODUCT, TENTHS, Well, expected
-from automl_tf.search.auto.process import without_depths
-from automl_tf.search.auto.text import USUAL_PAIRS, Text
+from automl_tf.search.samplers.prior import LONG_TRAINING, PRODUCT, TENTHS, Well, expected
+from automl_tf.search.samplers.process import without_depths
+from automl_tf.search.samplers.text import USUAL_PAIRS, Text
 from hpo_curves import read_stopped
 from hpo_tables import HpoTable, read_tables
 

@@ -1,6 +1,6 @@
 """Derives the prior of ``pruner: {kind: auto}`` from learning curves of trained Transformers.
 
-    python benchmarks/derive_shapes.py FOLDER      # writes automl_tf/search/pruning/shapes.yaml
+    python benchmarks/derive_shapes.py FOLDER      # writes automl_tf/search/pruners/shapes.yaml
     python benchmarks/derive_shapes.py FOLDER --print
 
 At each of some steps of each run, what the next doubling of the steps added to BLEU is divided by
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from automl_tf.search.pruning.curve import Curve
-from automl_tf.search.pruning.shapes import LONG, RESTING, RISING, SLACK, STALLED, Shapes, state
+from automl_tf.search.pruners.curve import Curve
+from automl_tf.search.pruners.shapes import LONG, RESTING, RISING, SLACK, STALLED, Shapes, state
 from derive_prior import derived
 from hpo_curves import CurveTable, read_curves
 

@@ -24,9 +24,9 @@ from optuna.trial import TrialState
 
 import derive_shapes
 from automl_tf.config.study import AutoPruner
-from automl_tf.search.pruning.front import FrontPruner
-from automl_tf.search.pruning.shapes import Shapes
-from automl_tf.search.record import VALIDATIONS
+from automl_tf.search.pruners.front import FrontPruner
+from automl_tf.search.pruners.shapes import Shapes
+from automl_tf.search.schema import VALIDATIONS
 from derive_costs import COLUMNS
 from hpo_curves import CurveTable, read_curves
 from reporting import Table, new_plot, percent, publish

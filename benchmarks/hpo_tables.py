@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_tf.search.auto.text import Text
+from automl_tf.search.samplers.text import Text
 
 PAIRS = {
     "sw-en": 24_000,

@@ -17,14 +17,14 @@ from automl_tf.config.study import Study
 from automl_tf.data.prepare import prepare
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.search import worker
-from automl_tf.search.bench import Bench, Ending
-from automl_tf.search.joining import join
-from automl_tf.search.record import BEST_STEP, NUM_PARAMETERS, REASON, SECONDS, VALIDATIONS
-from automl_tf.search.run import Opened, Places, open_search
-from automl_tf.search.story import TrialStory
+from automl_tf.search.context import TrialResult, WorkerContext
+from automl_tf.search.join import join
+from automl_tf.search.run import Locations, OpenStudy, open_search
+from automl_tf.search.schema import BEST_STEP, NUM_PARAMETERS, REASON, SECONDS, VALIDATIONS
 from automl_tf.search.strategy import distribution
+from automl_tf.search.study_logger import StudyLogger
 from automl_tf.search.summary_files import SummaryFiles
-from automl_tf.search.telling import StudyStory
+from automl_tf.search.trial_logger import TrialLogger
 from automl_tf.tracking.courier import Courier
 from automl_tf.tracking.delivery import Delivery
 from automl_tf.tracking.home import default_tracking_uri
@@ -92,17 +92,17 @@ def trial(study: Path, folder: Path, words: Sequence[str], *, is_logged: bool) -
     """
     cpu, whole = Clock(time.thread_time), Clock(time.process_time)
     cpu.watch("maps", TranslationModule, "attention_maps")
-    cpu.watch("handed over", TrialStory, "__init__", "begin", "validated", "end")
+    cpu.watch("handed over", TrialLogger, "__init__", "begin", "validated", "end")
     cpu.watch("delivery", Delivery, "send_all")
     run_trial = vars(worker)["run_trial"]
     before: defaultdict[str, float] = defaultdict(float)
 
-    def run(trial: optuna.Trial, bench: Bench) -> Ending:
+    def run(trial: optuna.Trial, bench: WorkerContext) -> TrialResult:
         """A trial, and the delivery of it, once the store is connected to."""
         bench.tracking.flush(DELIVERY_SECONDS)
         before.update(cpu.seconds)
         started = time.process_time()
-        ending: Ending = run_trial(trial, bench)
+        ending: TrialResult = run_trial(trial, bench)
         bench.tracking.flush(DELIVERY_SECONDS)
         whole.seconds["trial"] += time.process_time() - started
         return ending
@@ -128,13 +128,13 @@ def store(study: Path, folder: Path, trials: int) -> Result:
     """
     opened, places = _opened(read_study(study, []), folder)
     validations = list(_validations(opened, places))
-    with StudyStory.open(opened.study, opened.definition, places.home, places.tracking) as telling:
+    with StudyLogger.open(opened.study, opened.definition, places.home, places.tracking) as telling:
         _tell(opened, places, telling, validations)
         assert telling.run.flush(DELIVERY_SECONDS)
         _fill(opened, places, trials)
         wall, cpu = Clock(time.perf_counter), Clock(time.thread_time)
-        wall.watch("waits", TrialStory, "__init__", "begin", "validated", "end")
-        wall.watch("refresh", StudyStory, "refresh")
+        wall.watch("waits", TrialLogger, "__init__", "begin", "validated", "end")
+        wall.watch("refresh", StudyLogger, "refresh")
         cpu.watch("delivery", Delivery, "send_all")
         cpu.watch("files", SummaryFiles, "_make")
         for _ in range(TOLD):
@@ -147,14 +147,14 @@ def store(study: Path, folder: Path, trials: int) -> Result:
     return {**each, "delivery": cpu.seconds["delivery"] / TOLD, "files": cpu.seconds["files"]}
 
 
-def _opened(study: Study, home: Path) -> tuple[Opened, Places]:
+def _opened(study: Study, home: Path) -> tuple[OpenStudy, Locations]:
     CACHE.mkdir(parents=True, exist_ok=True)
     (home / "cache").symlink_to(CACHE)
-    places = Places(home, f"sqlite:///{home / 'studies.db'}", default_tracking_uri(home))
+    places = Locations(home, f"sqlite:///{home / 'studies.db'}", default_tracking_uri(home))
     return open_search(study, places), places
 
 
-def _validations(opened: Opened, places: Places) -> Iterator[Validation]:
+def _validations(opened: OpenStudy, places: Locations) -> Iterator[Validation]:
     """Validations as a trial tells them, with the references for translations."""
     config = opened.definition.study.trial_config({}, 1)
     data = prepare(config, places.home / "cache")
@@ -183,13 +183,13 @@ def _validations(opened: Opened, places: Places) -> Iterator[Validation]:
 
 
 def _tell(
-    opened: Opened, places: Places, telling: StudyStory, validations: Sequence[Validation]
+    opened: OpenStudy, places: Locations, telling: StudyLogger, validations: Sequence[Validation]
 ) -> None:
     """Tells MLflow of a trial as a worker does, and of the study as the search does."""
     domains = opened.definition.space.domains
     asked = opened.study.ask({name: distribution(domains[name]) for name in domains})
     config = opened.definition.study.trial_config(asked.params, asked.number)
-    told = TrialStory(asked, config, telling.run)
+    told = TrialLogger(asked, config, telling.run)
     told.begin(config, prepare(config, places.home / "cache"), {NUM_PARAMETERS: NUM_WEIGHTS})
     for validation in validations:
         told.validated(validation)
@@ -200,7 +200,7 @@ def _tell(
     telling.refresh()
 
 
-def _fill(opened: Opened, places: Places, trials: int) -> None:
+def _fill(opened: OpenStudy, places: Locations, trials: int) -> None:
     """Copies the one trial that both databases hold, until they hold so many more."""
     numbers = range(1, trials + 1)
     told = opened.study.trials[0]

@@ -17,8 +17,8 @@ from automl_tf.config.corpus import Corpus
 from automl_tf.config.files import read_study
 from automl_tf.config.settings import TrainingConfig
 from automl_tf.data.batches import TrainingBatches
-from automl_tf.search import joining, run, worker
-from automl_tf.search.run import Places
+from automl_tf.search import join, run, worker
+from automl_tf.search.run import Locations
 from automl_tf.search.storage import default_url
 from automl_tf.tracking.courier import Courier
 from automl_tf.tracking.delivery import Delivery
@@ -154,9 +154,9 @@ def _search(
         fixed,
         [{"training.learning_rate": rate} for rate in rates],
     )
-    places = Places(home, default_url(home), default_tracking_uri(home))
+    places = Locations(home, default_url(home), default_tracking_uri(home))
     opened = run.open_search(read_study(written), places)
-    joining.join(opened, places, lambda _: None)
+    join.join(opened, places, lambda _: None)
 
 
 def _before(owner: Any, name: str, act: Callable[[], None]) -> None:  # noqa: ANN401 - any object

@@ -31,11 +31,11 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 
 from automl_tf.config.space_file import read_space
-from automl_tf.search.auto.cost_prior import Costs
-from automl_tf.search.auto.history import note_text
-from automl_tf.search.auto.models import ALONE, MODELS
-from automl_tf.search.auto.prior import Well
-from automl_tf.search.auto.sampler import InformedSampler
+from automl_tf.search.samplers.cost_prior import Costs
+from automl_tf.search.samplers.history import note_text
+from automl_tf.search.samplers.models import ALONE, MODELS
+from automl_tf.search.samplers.prior import Well
+from automl_tf.search.samplers.sampler import PriorGPSampler
 from automl_tf.search.strategy import distribution, trial_seed
 from derive_costs import COLUMNS, derive_costs
 from derive_prior import Known, derive, usable
@@ -95,7 +95,7 @@ def auto(
     costs = contest.costs if knows_costs else {}
     tried: list[int] = []
     for trial_number in range(trials):
-        study.sampler = InformedSampler(
+        study.sampler = PriorGPSampler(
             own.space,
             trial_seed(seed, trial_number),
             (),
@@ -285,7 +285,7 @@ def _ask_seconds() -> list[float]:
         study.tell(study.ask(space), [float(draw.normal(20.0, 2.0)), float(draw.uniform(5, 20))])
     seconds = []
     for turn in range(ASKS):
-        study.sampler = InformedSampler(space, seed=turn, learn_from=[])
+        study.sampler = PriorGPSampler(space, seed=turn, learn_from=[])
         started = time.process_time()
         study.ask(space)
         seconds.append(time.process_time() - started)

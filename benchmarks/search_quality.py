@@ -29,10 +29,10 @@ from optuna.samplers import BaseSampler
 from optuna.trial import create_trial
 
 from automl_tf.config.space_file import read_space
-from automl_tf.search.auto.history import note_text
-from automl_tf.search.auto.models import ALONE, MODELS
-from automl_tf.search.auto.prior import Well
-from automl_tf.search.auto.sampler import InformedSampler
+from automl_tf.search.samplers.history import note_text
+from automl_tf.search.samplers.models import ALONE, MODELS
+from automl_tf.search.samplers.prior import Well
+from automl_tf.search.samplers.sampler import PriorGPSampler
 from automl_tf.search.strategy import distribution, trial_seed
 from derive_prior import Known, derive, read_known, usable
 from hpo_curves import read_stopped
@@ -112,7 +112,7 @@ def auto(
         }
     tried: list[int] = []
     for trial_number in range(trials):
-        study.sampler = InformedSampler(
+        study.sampler = PriorGPSampler(
             own.space, trial_seed(seed, trial_number), names, wells, models, choose_from=own.rows
         )
         trial = study.ask(own.space)
@@ -271,7 +271,7 @@ def _ask_seconds() -> list[float]:
         study.tell(study.ask(space), float(draw.normal(20.0, 2.0)))
     seconds = []
     for turn in range(ASKS):
-        study.sampler = InformedSampler(space, seed=turn, learn_from=[])
+        study.sampler = PriorGPSampler(space, seed=turn, learn_from=[])
         started = time.process_time()
         study.ask(space)
         seconds.append(time.process_time() - started)

@@ -19,10 +19,10 @@ from optuna.trial import TrialState
 from automl_tf.config.space_file import read_space
 from automl_tf.config.study import StudyConfig
 from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
-from automl_tf.search.bench import Bench, Ending
+from automl_tf.search.context import TrialResult, WorkerContext
 from automl_tf.search.events import Event
 from automl_tf.search.opening import open_study
-from automl_tf.search.record import (
+from automl_tf.search.schema import (
     BEST_SENTENCES,
     BEST_STEP,
     ESTIMATED_MEMORY,
@@ -36,7 +36,7 @@ from automl_tf.search.record import (
     SENTENCES,
     VALIDATIONS,
     WORKER,
-    Definition,
+    StudyRecord,
 )
 from automl_tf.search.storage import open_storage
 from automl_tf.search.strategy import build_pruner, distribution
@@ -85,7 +85,7 @@ class Place:
     sampler: str
 
     @property
-    def definition(self) -> Definition:
+    def definition(self) -> StudyRecord:
         """The study: the space `small.yaml`, searched for BLEU."""
         config = StudyConfig.model_validate(
             {
@@ -99,17 +99,17 @@ class Place:
             }
         )
         space, _ = read_space(ROOT / "search_spaces" / "small.yaml")
-        return Definition(config, space, fingerprint="none")
+        return StudyRecord(config, space, fingerprint="none")
 
     def bench(
         self, tell: Callable[[Event], None] = lambda _event: None, deadline: float = float("inf")
-    ) -> Bench:
+    ) -> WorkerContext:
         """What a worker has."""
         definition = self.definition
         storage = open_storage(self.url, self.home)
         study = open_study(storage, definition)
         study.pruner = build_pruner(definition.config.pruner, 1, VALIDATIONS_A_TRIAL, UNLIMITED)
-        return Bench(
+        return WorkerContext(
             storage=storage,
             study=study,
             definition=definition,
@@ -120,12 +120,12 @@ class Place:
         )
 
 
-def simulated(trial: optuna.Trial, bench: Bench) -> Ending:
+def simulated(trial: optuna.Trial, bench: WorkerContext) -> TrialResult:
     """A trial that sleeps, and tells the storage what a real one does."""
     return validated(trial, bench, SECONDS_A_VALIDATION)
 
 
-def validated(trial: optuna.Trial, bench: Bench, pause: float) -> Ending:
+def validated(trial: optuna.Trial, bench: WorkerContext, pause: float) -> TrialResult:
     """Tells the storage what a trial tells it that trains to its end.
 
     Args:
@@ -154,7 +154,7 @@ def validated(trial: optuna.Trial, bench: Bench, pause: float) -> Ending:
     attributes = {SECONDS: TRIAL_SECONDS, BEST_STEP: 5, BEST_SENTENCES: text, SENTENCES: {}}
     for name, value in {**attributes, REASON: None, RUN_ID: "0" * 32}.items():
         trial.set_user_attr(name, value)
-    return Ending(TrialState.COMPLETE, values=(bleu,))
+    return TrialResult(TrialState.COMPLETE, values=(bleu,))
 
 
 def fill(place: Place, up_to: int) -> None:

@@ -30,8 +30,8 @@ def studies(storage: Storage = None, home: Home = DEFAULT_HOME, as_json: AsJson 
     Example: `automl-tf studies`
     """
     from automl_tf.cli.tables import print_studies
-    from automl_tf.search.leaderboard import leaderboard
     from automl_tf.search.opening import study_names
+    from automl_tf.search.study_view import leaderboard
 
     names = study_names(opened_storage(storage, home))
     boards = [leaderboard(opened_study(name, storage, home)) for name in names]
@@ -49,7 +49,7 @@ def show(
     Example: `automl-tf show quickstart`
     """
     from automl_tf.cli.tables import print_leaderboard
-    from automl_tf.search.leaderboard import leaderboard
+    from automl_tf.search.study_view import leaderboard
 
     board = leaderboard(opened_study(name, storage, home))
     if as_json:

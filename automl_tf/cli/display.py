@@ -8,20 +8,20 @@ from typing_extensions import override
 
 from automl_tf.cli.summary import Given, header, plain_line, standing_words, summary
 from automl_tf.config.study import StudyConfig
-from automl_tf.search.events import Event, Notice, StudyStanding, encode
-from automl_tf.search.leaderboard import Leaderboard
+from automl_tf.search.events import Event, Notice, StudyProgress, encode
+from automl_tf.search.study_view import StudyView
 
 
 class Display(AbstractContextManager["Display"]):
     """Shows nothing but is a display."""
 
-    def begin(self, board: Leaderboard, corpus: str) -> None:
+    def begin(self, board: StudyView, corpus: str) -> None:
         """Told once what the study holds already, and of its corpus."""
 
     def show(self, worker: int | None, event: Event) -> None:
         """Told of each event and the number of its worker, if this search has started it."""
 
-    def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
+    def end(self, board: StudyView, given: Given, *, interrupted: bool) -> None:
         """Told once how the study stands."""
 
     def __exit__(
@@ -41,7 +41,7 @@ class JsonDisplay(Display):
         _print(json.dumps({"worker": worker, **json.loads(encode(event))}))
 
     @override
-    def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
+    def end(self, board: StudyView, given: Given, *, interrupted: bool) -> None:
         _print(json.dumps({"event": "SearchEnded", "interrupted": interrupted, **board.to_json()}))
 
 
@@ -49,7 +49,7 @@ class QuietDisplay(Display):
     """The result alone."""
 
     @override
-    def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
+    def end(self, board: StudyView, given: Given, *, interrupted: bool) -> None:
         _print("\n".join(summary(board, given, interrupted=interrupted)))
 
 
@@ -62,13 +62,13 @@ class PlainDisplay(QuietDisplay):
         self._spent = 0
 
     @override
-    def begin(self, board: Leaderboard, corpus: str) -> None:
+    def begin(self, board: StudyView, corpus: str) -> None:
         self._spent = board.spent
         _print(header(self._config, self._workers, board, corpus))
 
     @override
     def show(self, worker: int | None, event: Event) -> None:
-        if isinstance(event, StudyStanding):
+        if isinstance(event, StudyProgress):
             self._show_standing(event)
             return
         line = plain_line(event)
@@ -76,7 +76,7 @@ class PlainDisplay(QuietDisplay):
             is_others = worker is None and not isinstance(event, Notice)
             _print(f"{line} (another worker)" if is_others else line)
 
-    def _show_standing(self, now: StudyStanding) -> None:
+    def _show_standing(self, now: StudyProgress) -> None:
         """How much of the budget is spent, when that has changed."""
         if now.spent == self._spent:
             return

@@ -14,7 +14,7 @@ from automl_tf.cli.live_state import LiveState
 from automl_tf.cli.summary import Given
 from automl_tf.config.study import StudyConfig
 from automl_tf.search.events import Event
-from automl_tf.search.leaderboard import Leaderboard
+from automl_tf.search.study_view import StudyView
 
 REFRESHES_PER_SECOND = 4
 
@@ -52,7 +52,7 @@ class LiveDisplay(PlainDisplay):
         self._live.stop()
 
     @override
-    def begin(self, board: Leaderboard, corpus: str) -> None:
+    def begin(self, board: StudyView, corpus: str) -> None:
         super().begin(board, corpus)
         self._state.begin(board)
         self._live.start()
@@ -62,7 +62,7 @@ class LiveDisplay(PlainDisplay):
         self._state.note(worker, event)
 
     @override
-    def end(self, board: Leaderboard, given: Given, *, interrupted: bool) -> None:
+    def end(self, board: StudyView, given: Given, *, interrupted: bool) -> None:
         self._live.refresh()
         self._live.stop()
         super().end(board, given, interrupted=interrupted)

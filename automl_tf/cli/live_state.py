@@ -10,13 +10,13 @@ from automl_tf.scoring.scores import Merit
 from automl_tf.search.events import (
     Event,
     Notice,
-    StudyStanding,
+    StudyProgress,
     TrialEnded,
     TrialProgress,
     TrialStarted,
     TrialValidated,
 )
-from automl_tf.search.leaderboard import Leaderboard
+from automl_tf.search.study_view import StudyView
 
 MOST_ENDED = 12
 """Ended trials that are kept in sight."""
@@ -102,7 +102,7 @@ class LiveState:
         started = self._starts.get(trial)
         return None if started is None else (started.params, started.num_parameters)
 
-    def begin(self, board: Leaderboard) -> None:
+    def begin(self, board: StudyView) -> None:
         """Starts from what the study holds already."""
         self.counts = board.counts
         self.spent = board.spent
@@ -129,7 +129,7 @@ class LiveState:
                 self.ended = [*self.ended, event][-MOST_ENDED:]
             case Notice():
                 self.notices = [*self.notices, event.text][-MOST_NOTICES:]
-            case StudyStanding():
+            case StudyProgress():
                 self._stand(event)
 
     def _start(self, worker: int | None, event: TrialStarted) -> None:
@@ -162,7 +162,7 @@ class LiveState:
         if self._best is None or merit > self._best[0]:
             self._best = merit, trial
 
-    def _stand(self, event: StudyStanding) -> None:
+    def _stand(self, event: StudyProgress) -> None:
         self.counts, self.spent, self.lost = event.counts, event.spent, frozenset(event.lost)
         if event.best_trial is not None and event.best_bleu is not None:
             self._best = Merit(event.best_sentences, event.best_bleu), event.best_trial

@@ -1,4 +1,4 @@
-"""Where the workers of a search run: on this machine, or on the nodes of a cluster."""
+"""Where the workers of a search run: on this machine, or on the nodes of a Ray cluster."""
 
 import functools
 import os
@@ -15,20 +15,20 @@ RAY_TOKEN = Path.home() / ".ray" / "auth_token"
 """Where `ray start` keeps the token of a person's clusters."""
 
 if TYPE_CHECKING:
-    from automl_tf.search.crew import Crew, Site
-    from automl_tf.search.run import Places
+    from automl_tf.search.pool import Launcher, WorkerPool
+    from automl_tf.search.run import Locations
 
 
 def hire(
     words: list[str],
     study: Study,
-    places: "Places",
+    places: "Locations",
     *,
     on: str | None,
     workers: int | None,
     workers_per_gpu: int | None,
     gpus_per_trial: float | None,
-) -> tuple["Crew", int]:
+) -> tuple["WorkerPool", int]:
     """The workers of a search and their number, none of them started yet.
 
     Args:
@@ -38,12 +38,12 @@ def hire(
         on: The cluster's address, or None for this machine.
         workers: How many, or None for as many as there is room for.
         workers_per_gpu: Workers that share a GPU of this machine.
-        gpus_per_trial: GPUs of each worker on a cluster.
+        gpus_per_trial: GPUs of each worker on a Ray cluster.
 
     Raises:
         UserError: If options do not go together, or if there is no room.
     """
-    from automl_tf.search.crew import Crew
+    from automl_tf.search.pool import WorkerPool
 
     if on is None:
         _refuse_without(gpus_per_trial, "--gpus-per-trial", "--on ray")
@@ -54,13 +54,13 @@ def hire(
     hours = study.config.budget.hours
     deadline = None if hours is None else time.monotonic() + 3600 * hours
     size = workers or room
-    return Crew(site, size, deadline), size
+    return WorkerPool(site, size, deadline), size
 
 
 def _here(
-    words: list[str], study: Study, places: "Places", workers_per_gpu: int | None
-) -> tuple["Site", int]:
-    from automl_tf.search.local import ThisMachine, default_workers
+    words: list[str], study: Study, places: "Locations", workers_per_gpu: int | None
+) -> tuple["Launcher", int]:
+    from automl_tf.search.launchers.local import LocalLauncher, default_workers
     from automl_tf.search.run import devices_of_a_trial
     from automl_tf.training.machine import has_gpu
 
@@ -72,16 +72,16 @@ def _here(
         )
     devices, each = devices_of_a_trial(study), workers_per_gpu or 1
     logs = places.home / "logs"
-    site = ThisMachine([*words, *_share(1 / each)], places.variables, logs, devices)
+    site = LocalLauncher([*words, *_share(1 / each)], places.variables, logs, devices)
     return site, default_workers(devices, each)
 
 
 def _there(
-    words: list[str], study: Study, places: "Places", on: str, gpus_per_trial: float | None
-) -> tuple["Site", int]:
+    words: list[str], study: Study, places: "Locations", on: str, gpus_per_trial: float | None
+) -> tuple["Launcher", int]:
     _show_ray_its_token()
     try:
-        from automl_tf.search import cluster
+        from automl_tf.search.launchers import ray
     except ImportError as error:
         raise UserError(
             f"--on {on} needs a package that cannot be imported: {error}.",
@@ -90,13 +90,13 @@ def _there(
         ) from error
     from automl_tf.search.run import devices_of_a_trial
 
-    cluster.connect(on, places.storage)
+    ray.connect(on, places.storage)
     devices = devices_of_a_trial(study)
-    gpus = float(devices) if gpus_per_trial is None and cluster.has_gpus() else gpus_per_trial
-    share = cluster.Share(cores=devices, gpus=gpus or 0.0)
-    room = cluster.room_for(share, functools.partial(typer.echo, err=True))
+    gpus = float(devices) if gpus_per_trial is None and ray.has_gpus() else gpus_per_trial
+    share = ray.Share(cores=devices, gpus=gpus or 0.0)
+    room = ray.room_for(share, functools.partial(typer.echo, err=True))
     logs: Path = places.home / "logs"
-    return cluster.Cluster([*words, *_share(gpus or 1)], places.variables, logs, share), room
+    return ray.RayLauncher([*words, *_share(gpus or 1)], places.variables, logs, share), room
 
 
 def _show_ray_its_token() -> None:

@@ -24,7 +24,7 @@ from automl_tf.cli.options import (
 from automl_tf.errors import UserError
 
 if TYPE_CHECKING:
-    from automl_tf.search.run import Places
+    from automl_tf.search.run import Locations
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
 INTERRUPTED = 130
@@ -84,7 +84,7 @@ def search(
     from automl_tf.cli.live_display import choose_display
     from automl_tf.cli.placing import hire
     from automl_tf.search import run
-    from automl_tf.search.leaderboard import leaderboard
+    from automl_tf.search.study_view import leaderboard
 
     places = _places(home, storage, tracking)
     crew, size = hire(
@@ -129,7 +129,7 @@ def worker(
     from automl_tf.cli.summary import plain_line
     from automl_tf.config.files import read_study
     from automl_tf.search import events as told
-    from automl_tf.search import joining, run
+    from automl_tf.search import join, run
 
     read = read_study(study, overrides or [])
     places = _places(home, storage, tracking)
@@ -144,7 +144,7 @@ def worker(
 
     try:
         opened = run.open_search(read, places)
-        interrupted = joining.join(
+        interrupted = join.join(
             opened, places, tell, deadline, gpu_share=gpu_share, leaves_with_parent=events
         )
     except UserError as error:
@@ -159,13 +159,13 @@ def _budget_words(trials: int | None, hours: float | None) -> list[str]:
     return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
-def _places(home: Path, storage: str | None, tracking: str | None) -> "Places":
-    from automl_tf.search.run import Places
+def _places(home: Path, storage: str | None, tracking: str | None) -> "Locations":
+    from automl_tf.search.run import Locations
     from automl_tf.search.storage import default_url
     from automl_tf.tracking.home import default_tracking_uri
 
     home = home.absolute()
-    return Places(home, storage or default_url(home), tracking or default_tracking_uri(home))
+    return Locations(home, storage or default_url(home), tracking or default_tracking_uri(home))
 
 
 def _given(home: Path, storage: str | None, tracking: str | None) -> dict[str, str]:

@@ -7,13 +7,13 @@ from typing import Any
 from automl_tf.config.study import StudyConfig
 from automl_tf.search.confirming.words import confirmation_words
 from automl_tf.search.events import Event, Notice, TrialEnded, TrialStarted, TrialValidated
-from automl_tf.search.leaderboard import Leaderboard, TrialRow
+from automl_tf.search.study_view import StudyView, TrialRow
 
 Given = Mapping[str, str]
 """Options of places by name, as the next commands need them."""
 
 
-def header(config: StudyConfig, workers: int, board: Leaderboard, corpus: str) -> str:
+def header(config: StudyConfig, workers: int, board: StudyView, corpus: str) -> str:
     """What is about to run, in two lines."""
     resumed = f", {board.spent} done before" if board.spent else ""
     noun = "worker" if workers == 1 else "workers"
@@ -59,7 +59,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def summary(board: Leaderboard, given: Given, *, interrupted: bool) -> list[str]:
+def summary(board: StudyView, given: Given, *, interrupted: bool) -> list[str]:
     """The end of a search in lines: the best configuration and what to type next.
 
     Args:

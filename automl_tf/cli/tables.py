@@ -11,7 +11,7 @@ from rich.text import Text
 
 from automl_tf.search.confirming.verdict import Confirmation
 from automl_tf.search.confirming.words import COLUMNS, confirmation_rows, confirmation_words
-from automl_tf.search.leaderboard import LEAST_FOR_IMPORTANCE, Leaderboard, TrialRow
+from automl_tf.search.study_view import LEAST_FOR_IMPORTANCE, StudyView, TrialRow
 
 STYLES = {
     "complete": "green",
@@ -27,7 +27,7 @@ PIPE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe, where no terminal sets a width."""
 
 
-def print_studies(boards: Sequence[Leaderboard]) -> None:
+def print_studies(boards: Sequence[StudyView]) -> None:
     """Prints one line a study."""
     if not boards:
         _console().print("no studies yet: automl-tf search studies/quickstart.yaml")
@@ -42,7 +42,7 @@ def print_studies(boards: Sequence[Leaderboard]) -> None:
     _console().print(table)
 
 
-def print_leaderboard(board: Leaderboard) -> None:
+def print_leaderboard(board: StudyView) -> None:
     """Prints the trials, best first, why they ended, and what matters among the settings."""
     console = _console()
     counts = ", ".join(f"{count} {state}" for state, count in board.counts.items() if count)
@@ -81,7 +81,7 @@ def _confirmation_table(confirmation: Confirmation) -> Table:
     return table
 
 
-def _trials_table(board: Leaderboard, settings: Sequence[str], gap: str) -> Table:
+def _trials_table(board: StudyView, settings: Sequence[str], gap: str) -> Table:
     table = Table(box=None, pad_edge=False)
     columns = ["trial", "state", *(name for name, _ in board.objectives), "BLEU by step"]
     bleus = [bleu for trial in board.trials for bleu in trial.intermediate.values()]
@@ -98,7 +98,7 @@ def _trials_table(board: Leaderboard, settings: Sequence[str], gap: str) -> Tabl
 
 
 def _cells(
-    trial: TrialRow, board: Leaderboard, settings: Sequence[str], highest: float
+    trial: TrialRow, board: StudyView, settings: Sequence[str], highest: float
 ) -> list[str | Text]:
     mark = "*" if trial.number in board.best else ""
     best = "" if trial.best_bleu is None else f"({trial.best_bleu:.2f})"
@@ -124,7 +124,7 @@ def amount(name: str, value: float) -> str:
     return f"{value:.3g}" if name == "train_hours" else f"{value:.2f}"
 
 
-def _remarks(board: Leaderboard, settings: Sequence[str]) -> Table:
+def _remarks(board: StudyView, settings: Sequence[str]) -> Table:
     """A line for each trial with something to say of it, in the order of the table."""
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", no_wrap=True)

@@ -12,7 +12,7 @@ MOST_ATTEMPTS = 100
 """Proposals that are drawn before one that failed is let through: a space may hold no other."""
 
 
-class AvoidingSampler(BaseSampler):
+class FailureAvoidingSampler(BaseSampler):
     """Draws from another sampler until it proposes what has not failed.
 
     Args:

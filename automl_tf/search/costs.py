@@ -11,7 +11,7 @@ from automl_tf.config.settings import TrialConfig
 from automl_tf.config.study import Limit, Study
 from automl_tf.data.prepare import PreparedData
 from automl_tf.model.size import VocabSizes, flops_per_token, num_parameters
-from automl_tf.search.record import ESTIMATED_MEMORY, FLOPS_PER_TOKEN, NUM_PARAMETERS
+from automl_tf.search.schema import ESTIMATED_MEMORY, FLOPS_PER_TOKEN, NUM_PARAMETERS
 from automl_tf.training.footprint import Extent, arithmetic_here, footprint
 
 Costs = dict[str, float]

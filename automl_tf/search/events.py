@@ -90,7 +90,7 @@ class WorkerJoined:
 
 
 @dataclass(frozen=True)
-class StudyStanding:
+class StudyProgress:
     """How the study stands in its storage, whoever works on it.
 
     Attributes:
@@ -121,7 +121,7 @@ Event = (
     | Notice
     | Refusal
     | WorkerJoined
-    | StudyStanding
+    | StudyProgress
 )
 
 _KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}

@@ -7,22 +7,22 @@ from optuna.trial import FrozenTrial
 
 from automl_tf.config.settings import flatten
 from automl_tf.config.writing import to_yaml
-from automl_tf.search.bench import STATE_NAMES
 from automl_tf.search.confirming.verdict import Confirmed
 from automl_tf.search.confirming.words import confirmed_words
-from automl_tf.search.leaderboard import Leaderboard, leaderboard
+from automl_tf.search.context import STATE_NAMES
 from automl_tf.search.pick import pick
-from automl_tf.search.record import (
+from automl_tf.search.schema import (
     BEST_STEP,
     NUM_PARAMETERS,
     SEED,
     SMALLER_BATCHES,
     best_bleu,
-    read_definition,
+    read_record,
     settings_of,
     validations,
 )
 from automl_tf.search.strategy import trial_seed
+from automl_tf.search.study_view import StudyView, leaderboard
 from automl_tf.versions import git_commit, versions
 
 
@@ -39,7 +39,7 @@ def export(study: optuna.Study, rule: str = "best", number: int | None = None) -
     """
     trial = pick(study, rule, number)
     board = leaderboard(study)
-    definition = read_definition(study)
+    definition = read_record(study)
     seed = trial.user_attrs.get(SEED, trial_seed(definition.config.seed, trial.number))
     config = definition.study.full_config(settings_of(trial), seed)
     return to_yaml(
@@ -52,7 +52,7 @@ def export(study: optuna.Study, rule: str = "best", number: int | None = None) -
 
 def _notes(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
     """Where each value came from."""
-    definition = read_definition(study)
+    definition = read_record(study)
     notes = dict.fromkeys(definition.config.fixed, "fixed by the study")
     for name in trial.params:
         notes[name] = f"searched: {definition.space.domains[name]}"
@@ -65,7 +65,7 @@ def _notes(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
     return notes
 
 
-def _header(board: Leaderboard, trial: FrozenTrial) -> str:
+def _header(board: StudyView, trial: FrozenTrial) -> str:
     best = best_bleu(trial)
     scored = "not validated" if best is None else f"best validation BLEU {best:.2f}"
     confirmed = _confirmed(board, trial)
@@ -78,7 +78,7 @@ def _header(board: Leaderboard, trial: FrozenTrial) -> str:
     )
 
 
-def _confirmed(board: Leaderboard, trial: FrozenTrial) -> Confirmed | None:
+def _confirmed(board: StudyView, trial: FrozenTrial) -> Confirmed | None:
     """What fresh seeds say of the trial's configuration, if anything."""
     configurations = [] if board.confirmation is None else board.confirmation.configurations
     return next(
@@ -97,8 +97,8 @@ def _confirmed_values(confirmed: Confirmed) -> dict[str, Any]:
     }
 
 
-def _provenance(study: optuna.Study, board: Leaderboard, trial: FrozenTrial) -> dict[str, Any]:
-    definition = read_definition(study)
+def _provenance(study: optuna.Study, board: StudyView, trial: FrozenTrial) -> dict[str, Any]:
+    definition = read_record(study)
     told = validations(trial)
     confirmed = _confirmed(board, trial)
     provenance = {

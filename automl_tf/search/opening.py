@@ -15,13 +15,13 @@ from automl_tf.config.settings import BASE_WIDTH
 from automl_tf.config.study import DIRECTIONS, Study
 from automl_tf.errors import UserError
 from automl_tf.model.presets import PAPER_ROWS
-from automl_tf.search.record import (
+from automl_tf.search.schema import (
     DEFINITION,
     LOST,
     REASON,
     WORKER,
-    Definition,
-    check_same,
+    StudyRecord,
+    check_compatible,
 )
 from automl_tf.search.storage import claiming
 
@@ -29,7 +29,7 @@ ONE_RETURN = 1
 """Times that a trial whose worker died goes back to the queue."""
 
 
-def open_study(storage: RDBStorage, definition: Definition) -> optuna.Study:
+def open_study(storage: RDBStorage, definition: StudyRecord) -> optuna.Study:
     """Creates the study with its first trials queued, or goes on with it.
 
     Raises:
@@ -39,7 +39,7 @@ def open_study(storage: RDBStorage, definition: Definition) -> optuna.Study:
     with claiming(storage, config.name):
         if config.name in optuna.get_all_study_names(storage):
             study = optuna.load_study(study_name=config.name, storage=storage)
-            check_same(study, definition)
+            check_compatible(study, definition)
             # What may change, changes: budget, strategy, the full training.
             study.set_user_attr(DEFINITION, definition.to_json())
             return study
@@ -77,11 +77,11 @@ def first_trials(study: Study) -> Sequence[dict[str, bool | int | float | str]]:
     config = study.config
     if config.sampler.kind == "grid":
         return []  # a grid holds each of its points already
-    base = [base_in_space(study)] if config.start_with_base else []
+    base = [baseline_params(study)] if config.start_with_base else []
     return [*base, *config.start_with]
 
 
-def base_in_space(study: Study) -> dict[str, bool | int | float | str]:
+def baseline_params(study: Study) -> dict[str, bool | int | float | str]:
     """The paper's base model, each setting brought to the nearest value of the space."""
     row = PAPER_ROWS["base"]
     # Given for all weights alike; in the other scale it is the rate that the matrices have.
@@ -116,7 +116,7 @@ def lost_trials(study: optuna.Study) -> list[FrozenTrial]:
     ]
 
 
-def return_lost_trials(storage: RDBStorage, study: optuna.Study) -> list[int]:
+def requeue_stale_trials(storage: RDBStorage, study: optuna.Study) -> list[int]:
     """Puts trials whose worker is gone back into the queue, to go on from their checkpoint.
 
     Returns:

@@ -11,7 +11,7 @@ from automl_tf.config.study import DIRECTIONS
 from automl_tf.errors import Place, UserError
 from automl_tf.search.confirming.round import SearchedStudy
 from automl_tf.search.confirming.verdict import confirmation
-from automl_tf.search.record import read_definition, searched
+from automl_tf.search.schema import read_record, searched
 
 _BEST = re.compile(r"best(?::(?P<name>\w+))?")
 _WHERE = re.compile(
@@ -73,7 +73,7 @@ def pick(study: optuna.Study, rule: str = "best", number: int | None = None) -> 
             f"No trial of the study {study.study_name} is complete.",
             "Go on with `automl-tf search`.",
         )
-    config = read_definition(study).config
+    config = read_record(study).config
     candidates = _Candidates(config.objectives, complete)
     if best := _BEST.fullmatch(rule.strip()):
         name = candidates.check(best["name"] or candidates.names[0])

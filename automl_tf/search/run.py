@@ -12,16 +12,16 @@ from optuna.storages import RDBStorage
 from automl_tf.config.study import AutoSampler, Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
-from automl_tf.search.auto.history import check_named, note_text
-from automl_tf.search.auto.text import Text
-from automl_tf.search.crew import Crew
 from automl_tf.search.events import Event, TrialEnded
-from automl_tf.search.opening import open_study, return_lost_trials
-from automl_tf.search.record import Definition
+from automl_tf.search.monitor import Watch, loss
+from automl_tf.search.opening import open_study, requeue_stale_trials
+from automl_tf.search.pool import WorkerPool
+from automl_tf.search.samplers.history import check_named, note_text
+from automl_tf.search.samplers.text import Text
+from automl_tf.search.schema import StudyRecord
 from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.strategy import build_pruner, grid
-from automl_tf.search.telling import StudyStory
-from automl_tf.search.watch import Watch, loss
+from automl_tf.search.study_logger import StudyLogger
 from automl_tf.training.leaving import asked_to_leave
 from automl_tf.training.machine import check_devices
 
@@ -30,7 +30,7 @@ TRACKING_VARIABLE = "AUTOML_TF_TRACKING"
 
 
 @dataclass(frozen=True)
-class Places:
+class Locations:
     """Where a search keeps things.
 
     Attributes:
@@ -50,7 +50,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenStudy:
     """A study that is ready to be worked on.
 
     Attributes:
@@ -62,11 +62,11 @@ class Opened:
 
     storage: RDBStorage
     study: optuna.Study
-    definition: Definition
+    definition: StudyRecord
     corpus: str
 
 
-def open_search(study: Study, places: Places, *, trains_here: bool = True) -> Opened:
+def open_search(study: Study, places: Locations, *, trains_here: bool = True) -> OpenStudy:
     """Checks a study and its corpus and creates it in the storage, or finds it there.
 
     Args:
@@ -88,7 +88,7 @@ def open_search(study: Study, places: Places, *, trains_here: bool = True) -> Op
     cache = places.home / "cache"
     # A corpus that cannot be trained on is told here once, and not by every trial.
     data = prepare(study.trial_config(_some_data_settings(study), study.config.seed), cache)
-    definition = Definition(
+    definition = StudyRecord(
         study.config, study.space, corpus_fingerprint(study.config.corpus, cache)
     )
     opened = open_study(storage, definition)
@@ -100,13 +100,13 @@ def open_search(study: Study, places: Places, *, trains_here: bool = True) -> Op
         max_steps=max(study.values("training.max_steps")),
         num_trials=study.config.budget.trials,
     )
-    return Opened(storage, opened, definition, corpus_words(data))
+    return OpenStudy(storage, opened, definition, corpus_words(data))
 
 
 def search(
-    opened: Opened,
-    places: Places,
-    crew: Crew,
+    opened: OpenStudy,
+    places: Locations,
+    crew: WorkerPool,
     on_event: Callable[[int | None, Event], None],
 ) -> bool:
     """Runs a study with worker processes until its budget is spent.
@@ -125,7 +125,7 @@ def search(
         UserError: If every worker met what only a person can mend.
     """
     with claiming(opened.storage, opened.study.study_name):
-        returned = return_lost_trials(opened.storage, opened.study)
+        returned = requeue_stale_trials(opened.storage, opened.study)
     trials = opened.study.get_trials(deepcopy=False)
     for number in returned:
         on_event(None, loss(trials[number]))
@@ -152,9 +152,9 @@ def devices_of_a_trial(study: Study) -> int:
     return int(max(study.values("trainer.devices")))
 
 
-def story_of(opened: Opened, places: Places) -> AbstractContextManager[StudyStory]:
+def story_of(opened: OpenStudy, places: Locations) -> AbstractContextManager[StudyLogger]:
     """What MLflow is told of the study, for as long as the context lasts."""
-    return StudyStory.open(opened.study, opened.definition, places.home, places.tracking)
+    return StudyLogger.open(opened.study, opened.definition, places.home, places.tracking)
 
 
 def corpus_words(data: PreparedData) -> str:

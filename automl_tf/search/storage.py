@@ -22,7 +22,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 
 from automl_tf.errors import Place, UserError, first_line
-from automl_tf.search.patience import PatientStorage, patiently, transaction
+from automl_tf.search.retrying import RetryingStorage, transaction, with_retries
 
 HEARTBEAT_SECONDS = 30
 GRACE_SECONDS = 300
@@ -113,7 +113,7 @@ def claiming(storage: RDBStorage, study_name: str) -> Iterator[None]:
     the database.
     """
     with contextlib.ExitStack() as stack:
-        connection = patiently(lambda: _locked(storage, study_name, stack))
+        connection = with_retries(lambda: _locked(storage, study_name, stack))
         stack.enter_context(transaction(storage, connection))
         yield
 
@@ -135,7 +135,7 @@ def _locked(
     return connection
 
 
-def _connected(url: URL) -> PatientStorage:
+def _connected(url: URL) -> RetryingStorage:
     """The storage; a server that says that it is starting or ending is waited for."""
     kwargs: dict[str, Any] = {"pool_pre_ping": True}
     if url.get_backend_name() == "postgresql":
@@ -144,7 +144,7 @@ def _connected(url: URL) -> PatientStorage:
     for is_last in [False] * START_SECONDS + [True]:
         try:
             with _creating(url, kwargs):
-                return PatientStorage(
+                return RetryingStorage(
                     url.render_as_string(hide_password=False),
                     heartbeat_interval=HEARTBEAT_SECONDS,
                     grace_period=GRACE_SECONDS,

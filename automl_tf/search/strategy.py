@@ -37,13 +37,13 @@ from automl_tf.config.study import (
     TPESampler,
 )
 from automl_tf.errors import Place, UserError
-from automl_tf.search.auto.candidates import Configuration
-from automl_tf.search.auto.judge import Effort
-from automl_tf.search.auto.sampler import InformedSampler
-from automl_tf.search.avoiding import AvoidingSampler
-from automl_tf.search.pruning.comparing import LikeWithLike
-from automl_tf.search.pruning.pruner import OutlookPruner
-from automl_tf.search.record import comparable, outlook_at_stop
+from automl_tf.search.avoiding import FailureAvoidingSampler
+from automl_tf.search.pruners.comparing import ComparableValidations
+from automl_tf.search.pruners.pruner import CurveExtrapolationPruner
+from automl_tf.search.samplers.candidates import Configuration
+from automl_tf.search.samplers.judge import Effort
+from automl_tf.search.samplers.sampler import PriorGPSampler
+from automl_tf.search.schema import comparable, outlook_at_stop
 
 
 def distribution(domain: Domain) -> BaseDistribution:
@@ -85,7 +85,7 @@ def build_sampler(
     """
     built = _sampler(sampler, space, study_seed, number, is_feasible, effort)
     if failed and isinstance(sampler, TPESampler | GPSampler | CMAESSampler | NSGAIISampler):
-        return AvoidingSampler(built, _distributions(space), failed)
+        return FailureAvoidingSampler(built, _distributions(space), failed)
     return built
 
 
@@ -100,7 +100,7 @@ def _sampler(  # noqa: C901 - one case a kind
     seed = trial_seed(study_seed, number)
     match sampler:
         case AutoSampler(learn_from=learn_from):
-            return InformedSampler(
+            return PriorGPSampler(
                 _distributions(space), seed, learn_from, is_feasible=is_feasible, effort=effort
             )
         case RandomSampler():
@@ -183,20 +183,20 @@ def build_pruner(  # noqa: C901 - one case a kind
     """
     match pruner:
         case AutoPruner():
-            return OutlookPruner(pruner, max_steps, num_trials)
+            return CurveExtrapolationPruner(pruner, max_steps, num_trials)
         case NoPruner():
             return optuna.pruners.NopPruner()
         case MedianPruner(startup_trials=startup, warmup_steps=warmup):
-            return LikeWithLike(optuna.pruners.MedianPruner(startup, warmup))
+            return ComparableValidations(optuna.pruners.MedianPruner(startup, warmup))
         case PercentilePruner(percentile=share, startup_trials=startup, warmup_steps=warmup):
-            return LikeWithLike(optuna.pruners.PercentilePruner(share, startup, warmup))
+            return ComparableValidations(optuna.pruners.PercentilePruner(share, startup, warmup))
         case SuccessiveHalvingPruner(min_steps=least, reduction_factor=factor):
             return optuna.pruners.SuccessiveHalvingPruner(least or first_validation, factor)
         case HyperbandPruner(min_steps=least, reduction_factor=factor):
             return optuna.pruners.HyperbandPruner(least or first_validation, max_steps, factor)
         case PatientPruner(patience=patience, min_delta=delta, startup_trials=startup):
             rule = optuna.pruners.MedianPruner(startup)
-            return LikeWithLike(optuna.pruners.PatientPruner(rule, patience, delta))
+            return ComparableValidations(optuna.pruners.PatientPruner(rule, patience, delta))
         case ThresholdPruner(lower=lower, warmup_steps=warmup):
             return optuna.pruners.ThresholdPruner(lower=lower, n_warmup_steps=warmup)
 

@@ -13,9 +13,9 @@ import optuna
 
 from automl_tf.errors import UserError
 from automl_tf.search.export import export
-from automl_tf.search.leaderboard import Leaderboard, leaderboard
 from automl_tf.search.report.page import write_report
 from automl_tf.search.storage import another_view
+from automl_tf.search.study_view import StudyView, leaderboard
 
 PAUSES = 100
 """How much longer the files then rest than they took to be made."""
@@ -103,7 +103,7 @@ class SummaryFiles:
         self._keep(self._folder / name)
 
 
-def markdown(board: Leaderboard) -> str:
+def markdown(board: StudyView) -> str:
     """The trials as a table, best first."""
     rows = [
         f"| {trial.number} | {trial.state} | "

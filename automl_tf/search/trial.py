@@ -8,10 +8,10 @@ import optuna
 from optuna.trial import TrialState
 
 from automl_tf.errors import UserError, disk_is_full, first_line
-from automl_tf.search.attempt import Attempt
-from automl_tf.search.bench import STATE_NAMES, Bench, Ending
+from automl_tf.search.context import STATE_NAMES, TrialResult, WorkerContext
 from automl_tf.search.events import Notice
-from automl_tf.search.record import (
+from automl_tf.search.objective import Attempt
+from automl_tf.search.schema import (
     HOPELESS,
     REASON,
     RUN_ID,
@@ -23,14 +23,14 @@ from automl_tf.search.record import (
     hopeless,
     settings_of,
 )
-from automl_tf.search.story import TrialStory
+from automl_tf.search.trial_logger import TrialLogger
 from automl_tf.training.memory import free_memory, is_out_of_memory, smaller_batches
 
 MOST_COMPARED = 5
 """Complete trials, the best, whose sentence statistics of each validation are kept."""
 
 
-def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
+def run_trial(trial: optuna.Trial, bench: WorkerContext) -> TrialResult:
     """Trains a proposed configuration; whatever goes wrong becomes a reason.
 
     Args:
@@ -38,7 +38,7 @@ def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
         bench: What the worker has.
     """
     config = bench.trial_config(trial.number, trial.params)
-    story = TrialStory(trial, config, bench.tracking)
+    story = TrialLogger(trial, config, bench.tracking)
     ending = _failed_before(trial, bench) or _attempt(trial, story, bench)
     if ending.is_worth_smaller_batches and SMALLER_BATCHES not in trial.user_attrs:
         smaller = smaller_batches(config)
@@ -56,18 +56,18 @@ def run_trial(trial: optuna.Trial, bench: Bench) -> Ending:
     return ending
 
 
-def _failed_before(trial: optuna.Trial, bench: Bench) -> Ending | None:
+def _failed_before(trial: optuna.Trial, bench: WorkerContext) -> TrialResult | None:
     """The end of a trial whose very settings are known to fail, before it has begun."""
     known = hopeless(bench.study.get_trials(deepcopy=False))
     for number, params in known.items():
         if params == trial.params:
-            return Ending(
+            return TrialResult(
                 TrialState.FAIL, reason=f"not trained: trial {number} failed with these settings"
             )
     return None
 
 
-def _is_among_best(trial: optuna.Trial, ending: Ending, bench: Bench) -> bool:
+def _is_among_best(trial: optuna.Trial, ending: TrialResult, bench: WorkerContext) -> bool:
     """Whether later trials will be compared with this one, sentence by sentence."""
     if ending.state != TrialState.COMPLETE or confirms(trial) is not None:
         return False
@@ -76,13 +76,13 @@ def _is_among_best(trial: optuna.Trial, ending: Ending, bench: Bench) -> bool:
     return sum((best_bleu(other) or 0.0) > mine for other in complete) < MOST_COMPARED
 
 
-def _attempt(trial: optuna.Trial, story: TrialStory, bench: Bench) -> Ending:
+def _attempt(trial: optuna.Trial, story: TrialLogger, bench: WorkerContext) -> TrialResult:
     """Trains the trial with the settings that it has now."""
     config = bench.trial_config(trial.number, settings_of(trial))
     try:
         ending = Attempt(trial, config, story, bench).to_its_end()
     except UserError as error:
-        ending = Ending(TrialState.FAIL, reason=str(error))
+        ending = TrialResult(TrialState.FAIL, reason=str(error))
     except Exception as error:  # one trial's failure must not end the study
         if disk_is_full(error):
             raise
@@ -96,8 +96,8 @@ def _attempt(trial: optuna.Trial, story: TrialStory, bench: Bench) -> Ending:
 
 def _note_smaller_batches(
     trial: optuna.Trial,
-    story: TrialStory,
-    bench: Bench,
+    story: TrialLogger,
+    bench: WorkerContext,
     smaller: Mapping[str, int],
     reason: str | None,
 ) -> None:
@@ -111,10 +111,10 @@ def _note_smaller_batches(
     shutil.rmtree(bench.directory(trial.number), ignore_errors=True)
 
 
-def _failure(error: BaseException) -> Ending:
+def _failure(error: BaseException) -> TrialResult:
     lacks_memory = is_out_of_memory(error)
     kind = "out of memory" if lacks_memory else type(error).__name__
-    return Ending(
+    return TrialResult(
         TrialState.FAIL,
         reason=f"{kind}: {first_line(error)}",
         is_worth_smaller_batches=lacks_memory,

@@ -14,7 +14,6 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.errors import disk_is_full, full_disk
-from automl_tf.search.bench import Bench, Ending
 from automl_tf.search.confirming.round import (
     SearchedStudy,
     first_waiting,
@@ -22,22 +21,23 @@ from automl_tf.search.confirming.round import (
     queue_round,
     take,
 )
+from automl_tf.search.context import TrialResult, WorkerContext
 from automl_tf.search.costs import effort, feasible
 from automl_tf.search.events import Notice, WorkerJoined
-from automl_tf.search.opening import pause_trial, return_lost_trials, this_worker
-from automl_tf.search.patience import is_away
-from automl_tf.search.record import INFEASIBLE, WORKER, hopeless, searched
+from automl_tf.search.monitor import end_of, loss
+from automl_tf.search.opening import pause_trial, requeue_stale_trials, this_worker
+from automl_tf.search.retrying import is_away
+from automl_tf.search.schema import INFEASIBLE, WORKER, hopeless, searched
 from automl_tf.search.storage import HEARTBEAT_SECONDS, claiming
 from automl_tf.search.strategy import build_sampler, distribution, grid
 from automl_tf.search.trial import run_trial
-from automl_tf.search.watch import end_of, loss
 
 MOST_INFEASIBLE_IN_A_ROW = 200
 WAIT_SECONDS = 1.0
 """Between two looks at whether the last trials of others have ended, which decide who is best."""
 
 
-def work(bench: Bench) -> None:
+def work(bench: WorkerContext) -> None:
     """Runs trials until the budget is spent or the worker is asked to leave.
 
     Args:
@@ -70,7 +70,7 @@ def work(bench: Bench) -> None:
             _tell(bench, trial, ending)
 
 
-def _anew(bench: Bench) -> Bench:
+def _anew(bench: WorkerContext) -> WorkerContext:
     """The bench after a claim was undone: Optuna's cache holds what is in the storage no more."""
     study = optuna.load_study(
         study_name=bench.config.name, storage=bench.storage, pruner=bench.study.pruner
@@ -78,14 +78,14 @@ def _anew(bench: Bench) -> Bench:
     return dataclasses.replace(bench, study=study)
 
 
-def claim(bench: Bench) -> optuna.Trial | None:
+def claim(bench: WorkerContext) -> optuna.Trial | None:
     """The next trial with its parameters: one that waits, or a new one within the budget.
 
     When the search is over, one that confirms its best configurations, if the study asks for that.
     """
     study = bench.study
     with claiming(bench.storage, bench.config.name):
-        returned = return_lost_trials(bench.storage, study)
+        returned = requeue_stale_trials(bench.storage, study)
         trials = study.get_trials(deepcopy=False)
         for number in returned:
             bench.tell(loss(trials[number]))
@@ -104,7 +104,7 @@ def claim(bench: Bench) -> optuna.Trial | None:
 
 
 def _ask(
-    bench: Bench, trials: list[FrozenTrial], space: dict[str, BaseDistribution]
+    bench: WorkerContext, trials: list[FrozenTrial], space: dict[str, BaseDistribution]
 ) -> optuna.Trial:
     """A trial of the search: one that waits, or what the sampler proposes."""
     study, config = bench.study, bench.config
@@ -120,7 +120,7 @@ def _ask(
     return SearchedStudy(study).ask(space)
 
 
-def _first_of_round(bench: Bench, trials: list[FrozenTrial]) -> FrozenTrial | None:
+def _first_of_round(bench: WorkerContext, trials: list[FrozenTrial]) -> FrozenTrial | None:
     """The first trial that confirms the best, after what is lacking was queued."""
     asked = bench.config.confirm
     if asked is None:
@@ -135,7 +135,7 @@ def _first_of_round(bench: Bench, trials: list[FrozenTrial]) -> FrozenTrial | No
     return first_waiting(bench.study.get_trials(deepcopy=False))
 
 
-def _may_yet_confirm(bench: Bench) -> bool:
+def _may_yet_confirm(bench: WorkerContext) -> bool:
     """Whether trials of other workers still decide which configurations are to be confirmed."""
     trials = bench.study.get_trials(deepcopy=False)
     return bench.config.confirm is not None and num_running(trials) > 0
@@ -147,7 +147,7 @@ def _next_number(trials: list[FrozenTrial]) -> int:
     return min(waiting, default=len(trials))
 
 
-def _may_claim(bench: Bench, trials: list[FrozenTrial]) -> bool:
+def _may_claim(bench: WorkerContext, trials: list[FrozenTrial]) -> bool:
     """Whether the budget holds one more trial."""
     counted = [trial for trial in trials if not trial.user_attrs.get(INFEASIBLE)]
     started = sum(trial.state != TrialState.WAITING for trial in counted)
@@ -169,7 +169,7 @@ def _may_claim(bench: Bench, trials: list[FrozenTrial]) -> bool:
     return True
 
 
-def _grid_size(bench: Bench) -> int:
+def _grid_size(bench: WorkerContext) -> int:
     size = 1
     for values in grid(bench.definition.space).values():
         size *= len(values)
@@ -183,7 +183,7 @@ def _all_infeasible(trials: list[FrozenTrial]) -> bool:
     )
 
 
-def _tell(bench: Bench, trial: optuna.Trial, ending: Ending) -> None:
+def _tell(bench: WorkerContext, trial: optuna.Trial, ending: TrialResult) -> None:
     if ending.state == TrialState.WAITING:
         pause_trial(bench.storage, trial._trial_id)  # noqa: SLF001
     else:

@@ -4,7 +4,7 @@ import logging
 import threading
 
 from automl_tf.tracking.delivery import Delivery, Outcome
-from automl_tf.tracking.home import Destination, RunKey, redacted
+from automl_tf.tracking.home import RunKey, TrackingTarget, redacted
 from automl_tf.tracking.journal import Journal, written_keys
 from automl_tf.tracking.operations import Operation
 
@@ -26,7 +26,7 @@ class Courier:
         destination: The study and where its runs go.
     """
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: TrackingTarget) -> None:
         self.destination = destination
         self._journals: dict[RunKey, Journal] = {}
         self._delivery = Delivery(destination, mine=self._journals)

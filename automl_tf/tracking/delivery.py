@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from filelock import Timeout
 
 from automl_tf.tracking.client import connect, mlflow
-from automl_tf.tracking.home import Destination, RunKey, redacted
+from automl_tf.tracking.home import RunKey, TrackingTarget, redacted
 from automl_tf.tracking.journal import Entry, Journal, written_keys
 from automl_tf.tracking.marks import LONGEST_LOCK_SECONDS, Delivered, Mark
 from automl_tf.tracking.runs import Runs
@@ -37,7 +37,7 @@ class Outcome:
     problem: str | None = None
 
 
-def deliver(destination: Destination) -> Outcome:
+def deliver(destination: TrackingTarget) -> Outcome:
     """Sends all that a study's journals hold and the server lacks.
 
     Other processes may be writing to them, or delivering them, at the same time. A server that has
@@ -54,7 +54,7 @@ class Delivery:
         mine: The runs that this process writes. Another's are left to it while it delivers them.
     """
 
-    def __init__(self, destination: Destination, mine: Container[RunKey] = ()) -> None:
+    def __init__(self, destination: TrackingTarget, mine: Container[RunKey] = ()) -> None:
         self._destination = destination
         self._mine = mine
         self._client: mlflow.MlflowClient | None = None

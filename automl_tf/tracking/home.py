@@ -14,7 +14,7 @@ _SECRET_OPTION = re.compile(
 
 
 @dataclass(frozen=True)
-class Destination:
+class TrackingTarget:
     """Where the runs of one study go.
 
     Attributes:
@@ -74,7 +74,7 @@ def is_server(tracking_uri: str) -> bool:
     return tracking_uri.startswith(("http://", "https://"))
 
 
-def destination(home: Path, study: str, tracking_uri: str | None = None) -> Destination:
+def destination(home: Path, study: str, tracking_uri: str | None = None) -> TrackingTarget:
     """Where a study of a home directory keeps its runs.
 
     Args:
@@ -83,7 +83,7 @@ def destination(home: Path, study: str, tracking_uri: str | None = None) -> Dest
         tracking_uri: An MLflow server or database; the home's own database when not given.
     """
     uri = tracking_uri or default_tracking_uri(home)
-    return Destination(
+    return TrackingTarget(
         study=study,
         tracking_uri=uri,
         artifact_root=None if is_server(uri) else home.absolute() / "mlartifacts",

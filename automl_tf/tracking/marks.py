@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from automl_tf.tracking.home import HIDDEN, Destination, RunKey, redacted
+from automl_tf.tracking.home import HIDDEN, RunKey, TrackingTarget, redacted
 
 LONGEST_LOCK_SECONDS = 30.0
 """A process that holds a lock for longer is waiting for a server that does not answer."""
@@ -38,7 +38,7 @@ class Mark:
         key: The run.
     """
 
-    def __init__(self, destination: Destination, key: RunKey) -> None:
+    def __init__(self, destination: TrackingTarget, key: RunKey) -> None:
         stem = f"{key}.{_server(destination)}"
         self._path = destination.outbox / f"{stem}.sent"
         self.lock = FileLock(destination.outbox / f"{stem}.lock")
@@ -53,7 +53,7 @@ class Mark:
         self._path.write_text(json.dumps(asdict(delivered)), encoding="utf-8")
 
 
-def delivered_run_ids(destination: Destination) -> dict[RunKey, str]:
+def delivered_run_ids(destination: TrackingTarget) -> dict[RunKey, str]:
     """MLflow's ids of the runs of a study that were delivered, without asking MLflow."""
     ending = f".{_server(destination)}.sent"
     marks = {
@@ -70,7 +70,7 @@ def _read(path: Path) -> Delivered:
         return Delivered()
 
 
-def _server(destination: Destination) -> str:
+def _server(destination: TrackingTarget) -> str:
     """A short name for the server; a password, or another one, makes no other server of it."""
     uri = redacted(destination.tracking_uri).replace(f"{HIDDEN}@", "")
     return hashlib.sha256(uri.encode()).hexdigest()[:8]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from automl_tf.tracking.courier import Courier
-from automl_tf.tracking.home import Destination, RunKey
+from automl_tf.tracking.home import RunKey, TrackingTarget
 from automl_tf.tracking.operations import (
     NOTE_TAG,
     Begin,
@@ -35,7 +35,7 @@ class Run:
         self._key = key
 
     @property
-    def destination(self) -> Destination:
+    def destination(self) -> TrackingTarget:
         """The study and where its runs go."""
         return self._courier.destination
 

@@ -6,7 +6,7 @@ import time
 from filelock import FileLock
 
 from automl_tf.tracking.client import mlflow
-from automl_tf.tracking.home import Destination, RunKey
+from automl_tf.tracking.home import RunKey, TrackingTarget
 from automl_tf.tracking.marks import LONGEST_LOCK_SECONDS
 
 # Longer than another machine takes between looking for a study's run and having created it.
@@ -21,7 +21,7 @@ class Runs:
         destination: The study and where its runs go.
     """
 
-    def __init__(self, client: mlflow.MlflowClient, destination: Destination) -> None:
+    def __init__(self, client: mlflow.MlflowClient, destination: TrackingTarget) -> None:
         self._client = client
         self._destination = destination
         self._parent = RunKey("study", destination.study)

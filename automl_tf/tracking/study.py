@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl_tf.tracking.courier import Courier
-from automl_tf.tracking.home import Destination, RunKey, redacted
+from automl_tf.tracking.home import RunKey, TrackingTarget, redacted
 from automl_tf.tracking.operations import STATE_TAG, ExperimentNote
 from automl_tf.tracking.run import Run
 from automl_tf.tracking.trial import TrialRun
@@ -17,12 +17,12 @@ class StudyRun(Run):
         destination: The study and where its runs go.
     """
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: TrackingTarget) -> None:
         super().__init__(Courier(destination), RunKey("study", destination.study))
 
     @classmethod
     def open(
-        cls, destination: Destination, description: str, tags: Mapping[str, str]
+        cls, destination: TrackingTarget, description: str, tags: Mapping[str, str]
     ) -> "StudyRun":
         """Starts the study's run, or joins it where it was started before or by another worker.
 

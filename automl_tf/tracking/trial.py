@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl_tf.tracking.courier import Courier
-from automl_tf.tracking.home import Destination, RunKey
+from automl_tf.tracking.home import RunKey, TrackingTarget
 from automl_tf.tracking.operations import Metrics, RunState, Samples, now
 from automl_tf.tracking.run import Run
 
@@ -56,7 +56,7 @@ class TrainingRun(TrialRun):
     @classmethod
     def open(
         cls,
-        destination: Destination,
+        destination: TrackingTarget,
         label: str,
         name: str,
         params: Mapping[str, Any],

@@ -8,9 +8,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.opening import load_study
 from automl_tf.search.storage import default_url, open_storage
+from automl_tf.search.study_view import leaderboard
 
 SPACE = {
     "model.d_model": {"choices": [16, 32]},

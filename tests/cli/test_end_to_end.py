@@ -11,10 +11,10 @@ import pytest
 from optuna.trial import TrialState
 from ruamel.yaml import YAML
 
-from automl_tf.search.auto.history import text_of
-from automl_tf.search.auto.text import Text
 from automl_tf.search.opening import load_study
-from automl_tf.search.record import best_sentences, sentences_at
+from automl_tf.search.samplers.history import text_of
+from automl_tf.search.samplers.text import Text
+from automl_tf.search.schema import best_sentences, sentences_at
 from automl_tf.search.storage import default_url, open_storage
 from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.agreement import assert_mlflow_agrees

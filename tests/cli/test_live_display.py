@@ -14,14 +14,14 @@ from automl_tf.config.study import StudyConfig
 from automl_tf.search.events import (
     Event,
     Notice,
-    StudyStanding,
+    StudyProgress,
     TrialEnded,
     TrialProgress,
     TrialStarted,
     TrialValidated,
     decode,
 )
-from automl_tf.search.leaderboard import Leaderboard, TrialRow
+from automl_tf.search.study_view import StudyView, TrialRow
 
 CONFIG = StudyConfig.model_validate(
     {
@@ -56,9 +56,9 @@ def state(clock: Clock) -> LiveState:
     return made
 
 
-def board(*trials: TrialRow) -> Leaderboard:
+def board(*trials: TrialRow) -> StudyView:
     best = [trial.number for trial in trials if trial.state == "complete"]
-    return Leaderboard("harbour", [("bleu", "maximize")], list(trials), best, {}, {})
+    return StudyView("harbour", [("bleu", "maximize")], list(trials), best, {}, {})
 
 
 def row(number: int, state: str, curve: dict[int, float]) -> TrialRow:
@@ -81,9 +81,9 @@ def started(trial: int, *, resumed: bool = False) -> TrialStarted:
     return TrialStarted(trial, PARAMS, 30_000_000, 1000, resumed=resumed)
 
 
-def stand(running: list[int], lost: list[int], **counts: int) -> StudyStanding:
+def stand(running: list[int], lost: list[int], **counts: int) -> StudyProgress:
     spent = sum(count for name, count in counts.items() if name != "waiting")
-    return StudyStanding({**counts, "running": len(running)}, spent, running, lost, None, None)
+    return StudyProgress({**counts, "running": len(running)}, spent, running, lost, None, None)
 
 
 def picture(state: LiveState, width: int = 120, height: int = 40) -> list[str]:
@@ -151,7 +151,7 @@ def test_the_best_so_far_is_none_of_fewer_sentences(state: LiveState) -> None:
     state.note(0, TrialValidated(4, 200, 17.25, 40.0, sentences=1000))
     state.note(0, TrialValidated(4, 100, 29.5, 40.0, sentences=500))
     assert "BLEU 17.25 (trial 4, running)" in line_of(state, "best")
-    state.note(None, StudyStanding({"running": 2}, 0, [3, 4], [], 3, 18.0, best_sentences=1000))
+    state.note(None, StudyProgress({"running": 2}, 0, [3, 4], [], 3, 18.0, best_sentences=1000))
     state.note(0, TrialValidated(4, 300, 17.5, 40.0, sentences=1000))
     assert "BLEU 18.00 (trial 3, running)" in line_of(state, "best")
 

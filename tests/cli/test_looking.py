@@ -12,10 +12,10 @@ from typing import Any
 import optuna
 import pytest
 
-from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.opening import load_study
 from automl_tf.search.report.page import write_report
 from automl_tf.search.storage import default_url, open_storage
+from automl_tf.search.study_view import leaderboard
 from tests.cli.studies import write_study
 from tests.cli.terminal import run_in_terminal
 

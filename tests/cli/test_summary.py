@@ -5,12 +5,12 @@ import pytest
 from automl_tf.cli.options import DEFAULT_HOME, STORAGE_VARIABLE
 from automl_tf.cli.searching import _given
 from automl_tf.cli.summary import summary
-from automl_tf.search.leaderboard import Leaderboard, TrialRow
+from automl_tf.search.study_view import StudyView, TrialRow
 
 URL = "postgresql://ann:s3cret@db/studies"
 
 
-def board() -> Leaderboard:
+def board() -> StudyView:
     row = TrialRow(
         number=0,
         state="complete",
@@ -24,7 +24,7 @@ def board() -> Leaderboard:
         best_step=100,
         was_trained=True,
     )
-    return Leaderboard("toy", [("bleu", "maximize")], [row], [0], {}, {})
+    return StudyView("toy", [("bleu", "maximize")], [row], [0], {}, {})
 
 
 def next_commands(home: Path, storage: str | None, tracking: str | None) -> list[str]:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from automl_tf.cli.tables import print_leaderboard
-from automl_tf.search.leaderboard import LEAST_FOR_IMPORTANCE, Leaderboard, TrialRow
+from automl_tf.search.study_view import LEAST_FOR_IMPORTANCE, StudyView, TrialRow
 
 PARAMS = {
     "model.d_model": 512,
@@ -34,7 +34,7 @@ def row(number: int, state: str, curve: dict[int, float], reason: str | None = N
     )
 
 
-BOARD = Leaderboard(
+BOARD = StudyView(
     study="harbour",
     objectives=[("bleu", "maximize"), ("num_parameters", "minimize")],
     trials=[

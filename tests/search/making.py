@@ -13,10 +13,10 @@ from optuna.trial import TrialState
 
 from automl_tf.config.space import Choices, Domain, Range, Space
 from automl_tf.config.study import StudyConfig
-from automl_tf.search.bench import Bench
+from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import Event
 from automl_tf.search.opening import open_study, pause_trial
-from automl_tf.search.record import VALIDATIONS, Definition
+from automl_tf.search.schema import VALIDATIONS, StudyRecord
 from automl_tf.search.storage import default_url, open_storage
 from automl_tf.search.worker import claim
 
@@ -36,11 +36,11 @@ PATIENCE_SECONDS = 300
 """Longest wait for another process; a busy machine takes its time."""
 
 
-def definition(domains: Mapping[str, Domain] | None = None, **changes: object) -> Definition:
+def definition(domains: Mapping[str, Domain] | None = None, **changes: object) -> StudyRecord:
     """A study of the built-in corpus, with some parts of its file changed."""
     given = {"name": "made", "space": "space.yaml", "corpus": {"kind": "synthetic"}, **changes}
     config = StudyConfig.model_validate(given)
-    return Definition(config, Space(domains or SPACE), fingerprint="5e2f")
+    return StudyRecord(config, Space(domains or SPACE), fingerprint="5e2f")
 
 
 @functools.cache
@@ -59,10 +59,12 @@ def new_home(home: Path) -> Path:
     return home
 
 
-def bench(home: Path, made: Definition, tell: Callable[[Event], None] | None = None) -> Bench:
+def bench(
+    home: Path, made: StudyRecord, tell: Callable[[Event], None] | None = None
+) -> WorkerContext:
     """A worker's bench on the study, which is created or found."""
     storage = open_storage(default_url(new_home(home)), home)
-    return Bench(
+    return WorkerContext(
         storage=storage,
         study=open_study(storage, made),
         definition=made,
@@ -73,7 +75,9 @@ def bench(home: Path, made: Definition, tell: Callable[[Event], None] | None = N
     )
 
 
-def finish(made: Bench, trial: optuna.Trial, bleu: float = 20.0, steps: Sequence[int] = ()) -> None:
+def finish(
+    made: WorkerContext, trial: optuna.Trial, bleu: float = 20.0, steps: Sequence[int] = ()
+) -> None:
     """Ends a trial with a BLEU, after validations that rise to it."""
     curve = {step: bleu * (index + 1) / len(steps) for index, step in enumerate(steps)}
     told = {str(step): {"bleu": at, "chrf": at, "loss": 1.0} for step, at in curve.items()}
@@ -86,7 +90,7 @@ def finish(made: Bench, trial: optuna.Trial, bleu: float = 20.0, steps: Sequence
 
 
 def claim_all(
-    home: Path, made: Definition, claimed: Any, barrier: Any = None, pauses: int = 0
+    home: Path, made: StudyRecord, claimed: Any, barrier: Any = None, pauses: int = 0
 ) -> None:
     """Claims and tells until the budget is spent, pausing every ``pauses``-th trial once."""
     worker = bench(home, made)
@@ -113,7 +117,7 @@ def processes() -> ForkServerContext:
 
 
 def claimed_by(
-    workers: int, home: Path, made: Definition, work: Callable[..., None] = claim_all
+    workers: int, home: Path, made: StudyRecord, work: Callable[..., None] = claim_all
 ) -> list[tuple[int, Any]]:
     """What so many processes claim of a study at once, in the order of the trials' numbers.
 

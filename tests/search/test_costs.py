@@ -10,10 +10,10 @@ from optuna.trial import TrialState
 
 from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.data.prepare import prepare
-from automl_tf.search.attempt import Attempt
-from automl_tf.search.bench import Ending
+from automl_tf.search.context import TrialResult
 from automl_tf.search.costs import costs, effort, feasible, least_costs
-from automl_tf.search.record import (
+from automl_tf.search.objective import Attempt
+from automl_tf.search.schema import (
     ESTIMATED_MEMORY,
     FLOPS_PER_TOKEN,
     INFEASIBLE,
@@ -41,7 +41,7 @@ def every(domains: dict[str, Domain]) -> list[dict]:
     return [dict(zip(domains, chosen, strict=True)) for chosen in itertools.product(*values)]
 
 
-def ran(tmp_path: Path, limits: dict[str, float]) -> tuple[Ending, optuna.Trial, Path]:
+def ran(tmp_path: Path, limits: dict[str, float]) -> tuple[TrialResult, optuna.Trial, Path]:
     """How the first trial of a study ends, which is to be refused."""
     made = definition(
         WIDTHS, corpus=CORPUS, constraints=limits, start_with=[SMALL], start_with_base=False

@@ -7,7 +7,7 @@ import pytest
 from automl_tf.search.events import (
     Event,
     Notice,
-    StudyStanding,
+    StudyProgress,
     TrialEnded,
     TrialProgress,
     TrialStarted,
@@ -24,7 +24,7 @@ EVENTS: list[Event] = [
     TrialEnded(3, "pruned", 31.25, "BLEU 3.00 at step 500\nby the median rule", 12.5),
     TrialEnded(4, "failed", None, None, 0.0),
     WorkerJoined("host:4711:1795361067"),
-    StudyStanding({"complete": 1, "running": 1}, 1, [3], [], 1, 31.25),
+    StudyProgress({"complete": 1, "running": 1}, 1, [3], [], 1, 31.25),
     Notice('worker 1 died: "ümlaut" 漢字 \u2028 {}'),
 ]
 

@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 from automl_tf.config.files import read_export
 from automl_tf.config.settings import TrialConfig
 from automl_tf.search.export import export
-from automl_tf.search.leaderboard import leaderboard
-from automl_tf.search.record import BEST_STEP, NUM_PARAMETERS, RUN_ID, SEED, TRACKING, Definition
+from automl_tf.search.schema import BEST_STEP, NUM_PARAMETERS, RUN_ID, SEED, TRACKING, StudyRecord
 from automl_tf.search.strategy import trial_seed
-from automl_tf.search.telling import StudyStory
+from automl_tf.search.study_logger import StudyLogger
+from automl_tf.search.study_view import leaderboard
 from automl_tf.search.worker import claim
 from automl_tf.tracking.home import destination
 from automl_tf.tracking.study import StudyRun
@@ -30,7 +30,7 @@ CHANGES: dict = {
 MADE = definition(**CHANGES)
 
 
-def searched(home: Path, made: Definition, trials: int = 3, change: int = 0) -> optuna.Study:
+def searched(home: Path, made: StudyRecord, trials: int = 3, change: int = 0) -> optuna.Study:
     """A study with some complete trials, each better than the last, and a pruned one."""
     worker = bench(home, made)
     for number in range(trials):
@@ -53,7 +53,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> optuna.Study:
     return made
 
 
-def config_of(made: Definition, trial: optuna.trial.FrozenTrial) -> TrialConfig:
+def config_of(made: StudyRecord, trial: optuna.trial.FrozenTrial) -> TrialConfig:
     return made.study.trial_config(trial.params, trial_seed(made.config.seed, trial.number))
 
 
@@ -140,7 +140,9 @@ def test_the_seed_is_the_one_that_the_trial_was_trained_with(tmp_path: Path) -> 
 )
 def test_no_password_reaches_an_export_or_the_leaderboard(tmp_path: Path, uri: str) -> None:
     study = searched(tmp_path, MADE, trials=1)
-    StudyStory(study, StudyRun(destination(tmp_path, study.study_name, uri)), tmp_path).note_place()
+    StudyLogger(
+        study, StudyRun(destination(tmp_path, study.study_name, uri)), tmp_path
+    ).note_place()
     for text in (export(study), json.dumps(leaderboard(study).to_json())):
         assert "s3cr3t" not in text
         assert uri.split(":", maxsplit=1)[0] in text

@@ -9,11 +9,11 @@ import pytest
 from optuna.trial import TrialState
 
 from automl_tf.scoring.sentences import SentenceStatistics, paired_bootstrap
-from automl_tf.search.bench import Bench
-from automl_tf.search.record import BEST_SENTENCES, NUM_PARAMETERS, REASON, VALIDATIONS
+from automl_tf.search.context import WorkerContext
 from automl_tf.search.report.gain import over_base
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.summary import tiles, verdict
+from automl_tf.search.schema import BEST_SENTENCES, NUM_PARAMETERS, REASON, VALIDATIONS
 from automl_tf.search.worker import claim
 from tests.search.making import bench, definition
 
@@ -30,11 +30,11 @@ def translations(share: float, size: int = 300) -> SentenceStatistics:
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Bench:
+def worker(tmp_path: Path) -> WorkerContext:
     return bench(tmp_path, definition(budget={"trials": 9}))
 
 
-def begin(worker: Bench, share: float) -> optuna.Trial:
+def begin(worker: WorkerContext, share: float) -> optuna.Trial:
     trial = claim(worker)
     bleu = translations(share).bleu
     trial.set_user_attr(NUM_PARAMETERS, 1000)
@@ -42,7 +42,7 @@ def begin(worker: Bench, share: float) -> optuna.Trial:
     return trial
 
 
-def end(worker: Bench, share: float, *, is_kept: bool = True) -> None:
+def end(worker: WorkerContext, share: float, *, is_kept: bool = True) -> None:
     """A complete trial whose translations are as good as that."""
     trial = begin(worker, share)
     if is_kept:
@@ -50,11 +50,11 @@ def end(worker: Bench, share: float, *, is_kept: bool = True) -> None:
     worker.study.tell(trial, translations(share).bleu)
 
 
-def words(worker: Bench) -> str:
+def words(worker: WorkerContext) -> str:
     return " ".join(verdict(Material.read(worker.study)))
 
 
-def test_the_gain_has_the_interval_of_a_paired_bootstrap(worker: Bench) -> None:
+def test_the_gain_has_the_interval_of_a_paired_bootstrap(worker: WorkerContext) -> None:
     for share in (0.5, 0.8, 0.6):
         end(worker, share)
     expected = paired_bootstrap(translations(0.8), translations(0.5))
@@ -72,7 +72,7 @@ def test_the_gain_has_the_interval_of_a_paired_bootstrap(worker: Bench) -> None:
     assert f"{expected.low:.2f} to {expected.high:.2f}" in tile
 
 
-def test_a_gain_that_may_be_none_says_so(worker: Bench) -> None:
+def test_a_gain_that_may_be_none_says_so(worker: WorkerContext) -> None:
     end(worker, 0.6)
     end(worker, 0.605)
     gain = over_base(Material.read(worker.study))
@@ -83,7 +83,7 @@ def test_a_gain_that_may_be_none_says_so(worker: Bench) -> None:
     assert f"−{-gain.sure.low:.2f} to {gain.sure.high:.2f}" in words(worker)
 
 
-def test_studies_that_kept_no_sentences_have_a_gain_without_interval(worker: Bench) -> None:
+def test_studies_that_kept_no_sentences_have_a_gain_without_interval(worker: WorkerContext) -> None:
     end(worker, 0.5, is_kept=False)
     end(worker, 0.8)
     gain = over_base(Material.read(worker.study))
@@ -93,7 +93,7 @@ def test_studies_that_kept_no_sentences_have_a_gain_without_interval(worker: Ben
     assert "95 %" not in words(worker)
 
 
-def test_the_next_best_is_told_apart_or_not(worker: Bench) -> None:
+def test_the_next_best_is_told_apart_or_not(worker: WorkerContext) -> None:
     for share in (0.3, 0.8, 0.5):
         end(worker, share)
     assert "The next best, trial 2, is" in words(worker)
@@ -113,7 +113,7 @@ def test_the_next_best_is_told_apart_or_not(worker: Bench) -> None:
     ],
 )
 def test_a_base_that_was_not_trained_to_its_end_gives_no_gain(
-    worker: Bench, state: TrialState | None, sentence: str
+    worker: WorkerContext, state: TrialState | None, sentence: str
 ) -> None:
     base = begin(worker, 0.3)
     if state is not None:
@@ -125,7 +125,7 @@ def test_a_base_that_was_not_trained_to_its_end_gives_no_gain(
     assert "95 %" not in words(worker)
 
 
-def test_a_base_that_won_has_gained_nothing_over_itself(worker: Bench) -> None:
+def test_a_base_that_won_has_gained_nothing_over_itself(worker: WorkerContext) -> None:
     end(worker, 0.8)
     end(worker, 0.5)
     assert over_base(Material.read(worker.study)) is None

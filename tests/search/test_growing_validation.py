@@ -9,14 +9,14 @@ from optuna.trial import TrialState
 from automl_tf.config.files import read_study
 from automl_tf.scoring.sentences import paired_bootstrap
 from automl_tf.search.export import export
-from automl_tf.search.joining import join
-from automl_tf.search.leaderboard import Leaderboard, leaderboard
+from automl_tf.search.join import join
 from automl_tf.search.opening import load_study
-from automl_tf.search.record import SAMPLES, best_sentences, sentences_at
 from automl_tf.search.report.curves import GROWING, learning_curves
 from automl_tf.search.report.material import Material
-from automl_tf.search.run import Places, open_search
+from automl_tf.search.run import Locations, open_search
+from automl_tf.search.schema import SAMPLES, best_sentences, sentences_at
 from automl_tf.search.storage import default_url
+from automl_tf.search.study_view import StudyView, leaderboard
 from automl_tf.tracking.home import default_tracking_uri
 from automl_tf.training.samples import NUM_SAMPLES
 from tests.cli.studies import FIXED, write_study
@@ -48,18 +48,18 @@ def study(reversal: dict, tmp_path_factory: pytest.TempPathFactory) -> optuna.St
         ],
     )
     home = folder / "home"
-    places = Places(new_home(home), default_url(home), default_tracking_uri(home))
+    places = Locations(new_home(home), default_url(home), default_tracking_uri(home))
     opened = open_search(read_study(path), places)
     join(opened, places, lambda _event: None)
     return load_study(opened.storage, "tour")
 
 
 @pytest.fixture(scope="module")
-def board(study: optuna.Study) -> Leaderboard:
+def board(study: optuna.Study) -> StudyView:
     return leaderboard(study)
 
 
-def test_each_validation_says_how_many_sentences_it_had(board: Leaderboard) -> None:
+def test_each_validation_says_how_many_sentences_it_had(board: StudyView) -> None:
     told = json.loads(json.dumps(board.to_json()))["trials"]
     assert [trial["sentences"] for trial in told] == [
         {"15": 10, "30": 20, "45": 40, "60": 40, "75": 40},
@@ -68,9 +68,7 @@ def test_each_validation_says_how_many_sentences_it_had(board: Leaderboard) -> N
     ]
 
 
-def test_a_trials_value_is_its_best_on_all_sentences(
-    study: optuna.Study, board: Leaderboard
-) -> None:
+def test_a_trials_value_is_its_best_on_all_sentences(study: optuna.Study, board: StudyView) -> None:
     for trial, row in zip(study.trials, board.trials, strict=True):
         assert trial.state is TrialState.COMPLETE
         whole = [row.intermediate[step] for step, size in row.sentences.items() if size == WHOLE]

@@ -14,14 +14,14 @@ from automl_tf.config.study import DIRECTIONS
 from automl_tf.errors import UserError
 from automl_tf.model.presets import PAPER_ROWS
 from automl_tf.search.opening import (
-    base_in_space,
+    baseline_params,
     first_trials,
     load_study,
-    return_lost_trials,
+    requeue_stale_trials,
     study_names,
     this_worker,
 )
-from automl_tf.search.record import LOST, WORKER, Definition
+from automl_tf.search.schema import LOST, WORKER, StudyRecord
 from automl_tf.search.storage import default_url, open_storage
 from automl_tf.search.worker import claim
 from tests.search.making import GRID, SPACE, bench, definition, finish
@@ -29,7 +29,7 @@ from tests.search.making import GRID, SPACE, bench, definition, finish
 
 def test_the_base_is_the_point_of_the_space_nearest_to_the_paper() -> None:
     study = definition().study
-    base = base_in_space(study)
+    base = baseline_params(study)
     row = PAPER_ROWS["base"]
     paper = {f"model.{name}": value for name, value in row.model.model_dump().items()}
     paper["training.learning_rate"] = row.learning_rate
@@ -54,7 +54,7 @@ def test_the_base_says_the_width_of_heads_where_a_study_searches_it() -> None:
         "data.vocab_size": Choices(choices=(1000, 2000)),
     }
     made = definition(space, fixed={"model.d_model": 512, "model.num_heads": 8})
-    base = base_in_space(made.study)
+    base = baseline_params(made.study)
     head_width = PAPER_ROWS["base"].model.head_width
     assert base["model.d_k"] == head_width
     assert base["model.d_v"] == 48
@@ -67,7 +67,7 @@ def test_the_base_trains_its_matrices_as_the_paper_in_either_scale() -> None:
     rates = {}
     for scale in ("plain", "width"):
         made = definition(fixed={"training.learning_rate_scale": scale})
-        rates[scale] = base_in_space(made.study)["training.learning_rate"]
+        rates[scale] = baseline_params(made.study)["training.learning_rate"]
     assert rates["plain"] == pytest.approx(row.learning_rate)
     assert rates["width"] * BASE_WIDTH / row.model.d_model == pytest.approx(row.learning_rate)
 
@@ -92,7 +92,7 @@ def test_a_new_study_has_its_directions_and_its_queue(tmp_path: Path) -> None:
 
 
 def test_a_start_that_is_the_base_is_tried_once(tmp_path: Path) -> None:
-    base = base_in_space(definition().study)
+    base = baseline_params(definition().study)
     study = bench(tmp_path, definition(start_with=[base, {"model.d_model": 64}])).study
     assert len(study.trials) == 2
 
@@ -158,7 +158,7 @@ def test_another_space_is_refused_with_the_difference(
 def test_another_text_under_the_same_paths_is_refused(home: Path) -> None:
     made = definition(**FIXED)
     with pytest.raises(UserError, match="5e2f"):
-        bench(home, Definition(made.config, made.space, "other"))
+        bench(home, StudyRecord(made.config, made.space, "other"))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_trials_of_living_workers_stay_theirs(tmp_path: Path) -> None:
     worker = bench(tmp_path, definition())
     claim(worker)
     assert this_worker() == worker.study.trials[0].user_attrs[WORKER]
-    assert return_lost_trials(worker.storage, worker.study) == []
+    assert requeue_stale_trials(worker.storage, worker.study) == []
     assert worker.study.trials[0].state == TrialState.RUNNING
 
 
@@ -232,6 +232,6 @@ def test_a_worker_that_is_gone_is_known_by_its_number_and_its_start(
     started = psutil.Process().create_time()
     pid = os.getpid() if way.startswith("another") else max(psutil.pids()) + 10**6
     trial.set_user_attr(WORKER, f"{socket.gethostname()}:{pid}:{started - 3600:.0f}")
-    assert return_lost_trials(worker.storage, worker.study) == [0]
+    assert requeue_stale_trials(worker.storage, worker.study) == [0]
     assert worker.study.trials[0].state == TrialState.WAITING
     assert worker.study.trials[0].user_attrs[LOST] == 1

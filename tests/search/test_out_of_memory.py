@@ -8,14 +8,14 @@ import torch
 from optuna.trial import TrialState
 
 from automl_tf.config.files import read_study
-from automl_tf.search import attempt as attempt_file
+from automl_tf.search import objective as attempt_file
 from automl_tf.search.events import Notice
 from automl_tf.search.export import export
-from automl_tf.search.joining import join
-from automl_tf.search.leaderboard import leaderboard
-from automl_tf.search.record import REASON
-from automl_tf.search.run import Places, open_search
+from automl_tf.search.join import join
+from automl_tf.search.run import Locations, open_search
+from automl_tf.search.schema import REASON
 from automl_tf.search.storage import default_url
+from automl_tf.search.study_view import leaderboard
 from automl_tf.tracking.home import default_tracking_uri
 from automl_tf.training.fit import fit
 from automl_tf.training.memory import is_out_of_memory, smaller_batches
@@ -42,7 +42,7 @@ def searched(reversal: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
         monkeypatch.setattr(attempt_file, "fit", fit_in_memory)
         home = tmp_path / "home"
-        where = Places(new_home(home), default_url(home), default_tracking_uri(home))
+        where = Locations(new_home(home), default_url(home), default_tracking_uri(home))
         few = ["budget.trials=2", "training.max_steps=30", "training.validate_every=30"]
         opened = open_search(read_study(write_study(tmp_path, reversal), few), where)
         told: list = []
@@ -89,7 +89,7 @@ def test_a_training_that_diverges_is_tried_once_more_and_then_known(
 
     monkeypatch.setattr(attempt_file, "fit", fit_that_diverges)
     home = tmp_path / "home"
-    where = Places(new_home(home), default_url(home), default_tracking_uri(home))
+    where = Locations(new_home(home), default_url(home), default_tracking_uri(home))
     given = [{"model.d_model": 16, "model.num_heads": 1, "model.dropout": 0.1}] * 2
     rate = {"training.learning_rate": 0.01}
     study = write_study(tmp_path, reversal, start_with=[{**one, **rate} for one in given])

@@ -19,11 +19,11 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from automl_tf.search import storage as storage_module
-from automl_tf.search.bench import Bench
-from automl_tf.search.leaderboard import leaderboard
-from automl_tf.search.opening import load_study, open_study, pause_trial, return_lost_trials
-from automl_tf.search.record import Definition
+from automl_tf.search.context import WorkerContext
+from automl_tf.search.opening import load_study, open_study, pause_trial, requeue_stale_trials
+from automl_tf.search.schema import StudyRecord
 from automl_tf.search.storage import claiming, default_url, open_storage
+from automl_tf.search.study_view import leaderboard
 from automl_tf.search.worker import claim
 from benchmarks.servers import HOST, PostgreSQL, free_port
 from tests.cli.studies import FIXED, write_study
@@ -34,10 +34,10 @@ CUT_OFF = (StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
 RANDOM = {"sampler": {"kind": "random"}, "start_with_base": False}
 
 
-def bench_at(url: str, home: Path, made: Definition) -> Bench:
+def bench_at(url: str, home: Path, made: StudyRecord) -> WorkerContext:
     """A worker's bench on a study in some database."""
     storage = open_storage(url, home)
-    return Bench(
+    return WorkerContext(
         storage=storage,
         study=open_study(storage, made),
         definition=made,
@@ -48,7 +48,7 @@ def bench_at(url: str, home: Path, made: Definition) -> Bench:
     )
 
 
-def claim_all_at(url: str, home: Path, made: Definition, claimed: Any, barrier: Any) -> None:
+def claim_all_at(url: str, home: Path, made: StudyRecord, claimed: Any, barrier: Any) -> None:
     worker = bench_at(url, home, made)
     barrier.wait(PATIENCE_SECONDS)
     while (trial := claim(worker)) is not None:
@@ -87,7 +87,7 @@ def test_processes_that_claim_at_once_share_no_trial_and_hold_the_budget(
     assert points == [params for _, params in found]
 
 
-def die_while_claiming(url: str, home: Path, made: Definition) -> None:
+def die_while_claiming(url: str, home: Path, made: StudyRecord) -> None:
     worker = bench_at(url, home, made)
     with claiming(worker.storage, made.config.name):
         worker.study.ask()
@@ -240,15 +240,15 @@ def armed_at_writes(engine: sqlalchemy.Engine, proxy: CuttingProxy) -> Iterator[
         sqlalchemy.event.remove(engine, "after_cursor_execute", arm)
 
 
-def _tell(worker: Bench, trial: optuna.Trial) -> None:
+def _tell(worker: WorkerContext, trial: optuna.Trial) -> None:
     worker.study.tell(trial, 20.0)
 
 
-def _pause(worker: Bench, trial: optuna.Trial) -> None:
+def _pause(worker: WorkerContext, trial: optuna.Trial) -> None:
     pause_trial(worker.storage, trial._trial_id)
 
 
-def _note(worker: Bench, trial: optuna.Trial) -> None:
+def _note(worker: WorkerContext, trial: optuna.Trial) -> None:
     trial.set_user_attr("noted", 5)
 
 
@@ -266,7 +266,7 @@ def test_what_was_done_is_not_done_again_when_its_answer_is_lost(
     postgresql_server: PostgreSQL,
     proxy: CuttingProxy,
     tmp_path: Path,
-    act: Callable[[Bench, optuna.Trial], None],
+    act: Callable[[WorkerContext, optuna.Trial], None],
     state: TrialState,
     delay: float,
 ) -> None:
@@ -294,10 +294,10 @@ def test_a_server_that_was_away_listens_before_it_calls_a_worker_lost(
         database, "UPDATE trial_heartbeats SET heartbeat = now() - interval '1 hour'"
     )
     postgresql_server.restart()
-    assert return_lost_trials(worker.storage, worker.study) == []
+    assert requeue_stale_trials(worker.storage, worker.study) == []
     worker.storage.grace_period = 2
     time.sleep(2.5)
-    assert return_lost_trials(worker.storage, worker.study) == [trial.number]
+    assert requeue_stale_trials(worker.storage, worker.study) == [trial.number]
 
 
 def test_a_worker_that_freezes_within_a_claim_loses_it(

@@ -17,9 +17,11 @@ from optuna.trial import TrialState
 from automl_tf.config.corpus import SyntheticCorpus
 from automl_tf.config.space import Choices, Domain, Range, Space
 from automl_tf.config.study import StudyConfig
-from automl_tf.search.leaderboard import LEAST_FOR_IMPORTANCE
 from automl_tf.search.opening import open_study
-from automl_tf.search.record import (
+from automl_tf.search.report.effort import cost
+from automl_tf.search.report.material import Material
+from automl_tf.search.report.page import write_report
+from automl_tf.search.schema import (
     BEST_STEP,
     INFEASIBLE,
     NUM_PARAMETERS,
@@ -28,13 +30,11 @@ from automl_tf.search.record import (
     SECONDS,
     VALIDATIONS,
     WORKER,
-    Definition,
+    StudyRecord,
 )
-from automl_tf.search.report.effort import cost
-from automl_tf.search.report.material import Material
-from automl_tf.search.report.page import write_report
 from automl_tf.search.storage import default_url, open_storage
 from automl_tf.search.strategy import build_pruner, build_sampler, distribution, pruning_reason
+from automl_tf.search.study_view import LEAST_FOR_IMPORTANCE
 
 STEPS = range(500, 6001, 500)
 SECONDS_A_STEP = 0.02
@@ -67,7 +67,7 @@ class Builder:
 
     def __init__(self, home: Path, config: StudyConfig, space: Mapping[str, Domain]) -> None:
         self.storage = open_storage(default_url(home), home)
-        self.definition = Definition(config, Space(space), "5e2f" * 16)
+        self.definition = StudyRecord(config, Space(space), "5e2f" * 16)
         self.study = open_study(self.storage, self.definition)
         self.study.pruner = build_pruner(config.pruner, STEPS[0], STEPS[-1], config.budget.trials)
 

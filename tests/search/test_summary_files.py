@@ -8,11 +8,11 @@ import optuna
 import pytest
 
 from automl_tf.search.export import export
-from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.opening import open_study
-from automl_tf.search.record import REASON, VALIDATIONS, Definition
+from automl_tf.search.schema import REASON, VALIDATIONS, StudyRecord
 from automl_tf.search.storage import default_url, open_storage
 from automl_tf.search.strategy import distribution
+from automl_tf.search.study_view import leaderboard
 from automl_tf.search.summary_files import SummaryFiles
 from tests.search.making import definition, new_home
 
@@ -22,7 +22,7 @@ LONG = 60.0
 
 @pytest.fixture
 def study(tmp_path: Path) -> optuna.Study:
-    made: Definition = definition(start_with_base=False)
+    made: StudyRecord = definition(start_with_base=False)
     return open_study(open_storage(default_url(tmp_path), new_home(tmp_path)), made)
 
 

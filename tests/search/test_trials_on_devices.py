@@ -8,10 +8,10 @@ from optuna.trial import TrialState
 
 from automl_tf.config.files import read_study
 from automl_tf.errors import UserError
-from automl_tf.search.joining import join
-from automl_tf.search.local import default_workers
+from automl_tf.search.join import join
+from automl_tf.search.launchers.local import default_workers
 from automl_tf.search.opening import load_study
-from automl_tf.search.run import Places, devices_of_a_trial, open_search
+from automl_tf.search.run import Locations, devices_of_a_trial, open_search
 from automl_tf.search.storage import default_url
 from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.studies import write_study
@@ -21,8 +21,8 @@ DEVICES = "trainer.devices=2"
 NEVER_REACHED = "pruner={kind: threshold, lower: 99.9}"
 
 
-def places(home: Path) -> Places:
-    return Places(new_home(home), default_url(home), default_tracking_uri(home))
+def places(home: Path) -> Locations:
+    return Locations(new_home(home), default_url(home), default_tracking_uri(home))
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from optuna.trial import TrialState, create_trial
 from automl_tf.config.space import Choices
 from automl_tf.search import opening
 from automl_tf.search.events import Event, Notice
-from automl_tf.search.opening import pause_trial, return_lost_trials
-from automl_tf.search.record import INFEASIBLE, LOST, REASON, WORKER, Definition
+from automl_tf.search.opening import pause_trial, requeue_stale_trials
+from automl_tf.search.schema import INFEASIBLE, LOST, REASON, WORKER, StudyRecord
 from automl_tf.search.strategy import distribution, grid
 from automl_tf.search.worker import MOST_INFEASIBLE_IN_A_ROW, claim
 from tests.search.making import (
@@ -31,7 +31,7 @@ from tests.search.making import (
 WORKERS = 4
 
 
-def claimed_alone(home: Path, made: Definition, pauses: int = 0) -> list[tuple[int, dict]]:
+def claimed_alone(home: Path, made: StudyRecord, pauses: int = 0) -> list[tuple[int, dict]]:
     claimed: SimpleQueue = SimpleQueue()
     claim_all(home, made, claimed, pauses=pauses)
     return sorted((claimed.get() for _ in range(claimed.qsize())), key=lambda pair: pair[0])
@@ -150,7 +150,7 @@ def test_a_larger_budget_goes_on_where_the_study_ended(tmp_path: Path) -> None:
     assert claimed_alone(tmp_path, definition(budget={"trials": 2})) == []
 
 
-def die(home: Path, made: Definition, told: Any) -> None:
+def die(home: Path, made: StudyRecord, told: Any) -> None:
     """A worker that is killed while it trains."""
     trial = claim(bench(home, made))
     told.put((trial.number, trial.params))
@@ -192,7 +192,7 @@ def test_a_worker_that_tells_and_leaves_meanwhile_has_lost_nothing(
         return True
 
     monkeypatch.setattr(opening, "_is_dead", tells_and_leaves)
-    assert return_lost_trials(staying.storage, staying.study) == []
+    assert requeue_stale_trials(staying.storage, staying.study) == []
     told = staying.study.trials[0]
     assert told.state == TrialState.COMPLETE
     assert LOST not in told.user_attrs

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from automl_tf.tracking.client import connect
-from automl_tf.tracking.home import Destination, default_tracking_uri, destination
+from automl_tf.tracking.home import TrackingTarget, default_tracking_uri, destination
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def local(tmp_path: Path, empty_store: Path) -> Destination:
+def local(tmp_path: Path, empty_store: Path) -> TrackingTarget:
     """A study whose runs go to a database in a home directory."""
     where = destination(tmp_path / "home", "toy")
     (tmp_path / "home").mkdir()

@@ -22,7 +22,7 @@ from automl_tf.data.subwords import PAD
 from automl_tf.data.vocabulary import Vocabulary
 from automl_tf.model.transformer import Transformer
 from automl_tf.tracking.client import connect
-from automl_tf.tracking.home import Destination
+from automl_tf.tracking.home import TrackingTarget
 from automl_tf.tracking.operations import RunState
 from automl_tf.tracking.registry import REQUIREMENTS, register_bundle
 from automl_tf.tracking.trial import TrainingRun
@@ -50,7 +50,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def register(where: Destination, bundle: Path) -> tuple[TrainingRun, int | None]:
+def register(where: TrackingTarget, bundle: Path) -> tuple[TrainingRun, int | None]:
     run = TrainingRun.open(where, "best", "training", {"model.d_model": 16}, {})
     translations = load(bundle).translate(SENTENCES[:2])
     version = register_bundle(run, bundle, "toy", SENTENCES[:2], translations)
@@ -61,7 +61,7 @@ def register(where: Destination, bundle: Path) -> tuple[TrainingRun, int | None]
 
 @pytest.mark.slow
 def test_the_registered_model_translates(
-    local: Destination, bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    local: TrackingTarget, bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = dict(os.environ)
     run, version = register(local, bundle)
@@ -104,7 +104,7 @@ def bare_environment(folder: Path, requirements: list[str]) -> Path:
     return folder / "bin" / "python"
 
 
-def serve_elsewhere(python: Path, where: Destination, expected: Bundle, tmp_path: Path) -> None:
+def serve_elsewhere(python: Path, where: TrackingTarget, expected: Bundle, tmp_path: Path) -> None:
     """Asks MLflow's own server of models."""
     port = free_port()
     command = [str(python), "-I", "-m", "mlflow", "models", "serve", "--model-uri", "models:/toy/1"]
@@ -148,7 +148,9 @@ def asked(request: Request, server: subprocess.Popen[bytes], log: Path) -> bytes
     raise AssertionError(log.read_text())
 
 
-def translate_elsewhere(python: Path, where: Destination, expected: Bundle, tmp_path: Path) -> None:
+def translate_elsewhere(
+    python: Path, where: TrackingTarget, expected: Bundle, tmp_path: Path
+) -> None:
     """Asks the model in a process that has the package from nowhere but the model."""
     script = """
 import json, sys
@@ -195,7 +197,7 @@ print(*{owner for name in set(sys.modules) - standard for owner in owners.get(na
 def test_a_server_that_is_away_costs_the_registration_alone(
     tmp_path: Path, bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nowhere = Destination("toy", "http://ann:s3cret@127.0.0.1:9", None, tmp_path / "outbox")
+    nowhere = TrackingTarget("toy", "http://ann:s3cret@127.0.0.1:9", None, tmp_path / "outbox")
     run, version = register(nowhere, bundle)
     assert version is None
     assert run.run_id is None

@@ -11,7 +11,7 @@ import pytest
 
 from automl_tf.tracking.client import connect
 from automl_tf.tracking.delivery import _merged, deliver
-from automl_tf.tracking.home import Destination, RunKey, default_tracking_uri, destination
+from automl_tf.tracking.home import RunKey, TrackingTarget, default_tracking_uri, destination
 from automl_tf.tracking.journal import Journal, written_keys
 from automl_tf.tracking.marks import Delivered, Mark, delivered_run_ids
 from automl_tf.tracking.operations import File, RunState, Text
@@ -27,7 +27,7 @@ PARAMS = {"model.d_model": 128, "model.dropout": 0.1, "model.tie_embeddings": Tr
 ROWS = [{"source": "a b", "reference": "A B", "hypothesis": "A C", "bleu": 50.0}]
 
 
-def runs_of(where: Destination, kind: str) -> list:
+def runs_of(where: TrackingTarget, kind: str) -> list:
     client = connect(where.tracking_uri)
     experiment = client.get_experiment_by_name(where.study)
     return client.search_runs(
@@ -37,18 +37,18 @@ def runs_of(where: Destination, kind: str) -> list:
     )
 
 
-def curve(where: Destination, run_id: str, name: str) -> list[tuple[int, float]]:
+def curve(where: TrackingTarget, run_id: str, name: str) -> list[tuple[int, float]]:
     history = connect(where.tracking_uri).get_metric_history(run_id, name)
     return sorted((point.step, point.value) for point in history)
 
 
-def table_of(where: Destination, run_id: str, directory: Path) -> list[dict]:
+def table_of(where: TrackingTarget, run_id: str, directory: Path) -> list[dict]:
     file = connect(where.tracking_uri).download_artifacts(run_id, "samples.json", str(directory))
     table = json.loads(Path(file).read_text(encoding="utf-8"))
     return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
 
 
-def test_a_study_is_told_in_full(local: Destination, tmp_path: Path) -> None:
+def test_a_study_is_told_in_full(local: TrackingTarget, tmp_path: Path) -> None:
     config = tmp_path / "best.yaml"
     config.write_text("model: {}\n")
     study = StudyRun.open(local, "A *toy* study.", {"corpus": "abc"})
@@ -118,7 +118,7 @@ def test_a_study_is_told_in_full(local: Destination, tmp_path: Path) -> None:
     ("state", "status"),
     [("complete", "FINISHED"), ("pruned", "KILLED"), ("failed", "FAILED"), ("paused", "SCHEDULED")],
 )
-def test_mlflow_shows_how_a_trial_ended(local: Destination, state: str, status: str) -> None:
+def test_mlflow_shows_how_a_trial_ended(local: TrackingTarget, state: str, status: str) -> None:
     study = StudyRun.open(local, "", {})
     trial = study.trial(0, "trial 0", {}, {})
     trial.finish(state, "BLEU 3.1 at step 200 is below the median 7.9.")
@@ -131,7 +131,7 @@ def test_mlflow_shows_how_a_trial_ended(local: Destination, state: str, status: 
     assert (run.info.end_time is None) == (state == "paused")
 
 
-def test_a_resumed_trial_goes_on_with_its_curve(local: Destination) -> None:
+def test_a_resumed_trial_goes_on_with_its_curve(local: TrackingTarget) -> None:
     first = StudyRun.open(local, "story", {})
     trial = first.trial(3, "trial 3", PARAMS, {})
     trial.log_metrics(100, {"bleu": 1.0})
@@ -153,7 +153,7 @@ def test_a_resumed_trial_goes_on_with_its_curve(local: Destination) -> None:
     assert len(runs_of(local, "study")) == 1
 
 
-def test_values_that_are_not_finite_or_too_long_break_nothing(local: Destination) -> None:
+def test_values_that_are_not_finite_or_too_long_break_nothing(local: TrackingTarget) -> None:
     study = StudyRun.open(local, "d" * 20_000, {"long": "t" * 20_000})
     trial = study.trial(0, "trial 0", {"long": "p" * 20_000}, {})
     trial.log_curve([(1, {"loss": math.nan}), (2, {"loss": math.inf}), (3, {"loss": 1.0})])
@@ -166,7 +166,7 @@ def test_values_that_are_not_finite_or_too_long_break_nothing(local: Destination
     assert run.data.params["long"].endswith("…")
 
 
-def test_a_long_curve_and_many_params_are_split_at_the_limits(local: Destination) -> None:
+def test_a_long_curve_and_many_params_are_split_at_the_limits(local: TrackingTarget) -> None:
     study = StudyRun.open(local, "", {})
     trial = study.trial(0, "trial 0", {f"p{number}": number for number in range(150)}, {})
     trial.log_curve([(step, {"a": step / 3, "b": -step}) for step in range(1200)])
@@ -178,7 +178,7 @@ def test_a_long_curve_and_many_params_are_split_at_the_limits(local: Destination
 
 
 def test_what_mlflow_refuses_costs_itself_alone(
-    local: Destination, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    local: TrackingTarget, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     study = StudyRun.open(local, "", {})
     trial = study.trial(0, "trial 0", {"p": 1}, {})
@@ -193,7 +193,7 @@ def test_what_mlflow_refuses_costs_itself_alone(
     assert sum("MLflow refuses" in message for message in caplog.messages) == 3
 
 
-def test_a_deleted_experiment_comes_back(local: Destination) -> None:
+def test_a_deleted_experiment_comes_back(local: TrackingTarget) -> None:
     study = StudyRun.open(local, "", {})
     assert study.close(LONG)
     connect(local.tracking_uri).delete_experiment(study.experiment_id)
@@ -203,7 +203,7 @@ def test_a_deleted_experiment_comes_back(local: Destination) -> None:
 
 
 def test_another_server_gets_the_whole_study(
-    local: Destination, tmp_path: Path, empty_store: Path
+    local: TrackingTarget, tmp_path: Path, empty_store: Path
 ) -> None:
     study = StudyRun.open(local, "story", {})
     trial = study.trial(1, "trial 1", PARAMS, {})
@@ -221,7 +221,7 @@ def test_another_server_gets_the_whole_study(
     ]
 
 
-def test_a_second_delivery_doubles_nothing(local: Destination, tmp_path: Path) -> None:
+def test_a_second_delivery_doubles_nothing(local: TrackingTarget, tmp_path: Path) -> None:
     study = StudyRun.open(local, "story", {})
     trial = study.trial(1, "trial 1", PARAMS, {})
     trial.log_metrics(5, {"bleu": 1.0})
@@ -237,7 +237,7 @@ def test_a_second_delivery_doubles_nothing(local: Destination, tmp_path: Path) -
 
 
 def test_what_was_superseded_before_it_was_sent_is_not_sent(
-    local: Destination, tmp_path: Path
+    local: TrackingTarget, tmp_path: Path
 ) -> None:
     # Nothing can be delivered yet, so that all of it is delivered at once.
     study = StudyRun.open(replace(local, tracking_uri="http://127.0.0.1:9"), "", {})
@@ -268,7 +268,7 @@ def test_what_was_superseded_before_it_was_sent_is_not_sent(
     assert {f"only{step}" for step in (1, 2, 3)} <= set(run.data.tags)
 
 
-def test_a_password_makes_no_other_server(local: Destination) -> None:
+def test_a_password_makes_no_other_server(local: TrackingTarget) -> None:
     plain = replace(local, tracking_uri="https://mlflow.example")
     named = replace(local, tracking_uri="https://ann:s3cret@mlflow.example")
     other = replace(local, tracking_uri="https://ann:s3cret@elsewhere.example")
@@ -279,7 +279,7 @@ def test_a_password_makes_no_other_server(local: Destination) -> None:
     assert Mark(other, key).read() == Delivered()
 
 
-def test_a_training_stands_beside_the_study(local: Destination) -> None:
+def test_a_training_stands_beside_the_study(local: TrackingTarget) -> None:
     run = TrainingRun.open(local, "best.1", "train best", PARAMS, {})
     run.log_metrics(1, {"bleu": 30.0})
     run.finish(RunState.COMPLETE)
@@ -291,14 +291,14 @@ def test_a_training_stands_beside_the_study(local: Destination) -> None:
     assert not runs_of(local, "study")
 
 
-def open_at_once(where: Destination, barrier, number: int) -> None:
+def open_at_once(where: TrackingTarget, barrier, number: int) -> None:
     barrier.wait()
     study = StudyRun.open(where, "story", {})
     study.trial(number, f"trial {number}", {}, {}).finish(RunState.COMPLETE)
     assert study.close(LONG)
 
 
-def race(destinations: list[Destination]) -> None:
+def race(destinations: list[TrackingTarget]) -> None:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(len(destinations))
     processes = [
@@ -319,7 +319,7 @@ def race(destinations: list[Destination]) -> None:
 
 
 @pytest.mark.slow
-def test_workers_that_open_a_study_at_once_share_one_parent(local: Destination) -> None:
+def test_workers_that_open_a_study_at_once_share_one_parent(local: TrackingTarget) -> None:
     race([local, local])
 
 
@@ -329,7 +329,7 @@ def test_workers_of_two_homes_share_one_parent(server, tmp_path: Path) -> None:
     race([destination(tmp_path / name, "toy", server.url) for name in ("left", "right")])
 
 
-def log_and_die(where: Destination) -> None:
+def log_and_die(where: TrackingTarget) -> None:
     study = StudyRun.open(where, "story", {})
     trial = study.trial(0, "trial 0", PARAMS, {})
     for step in range(50):
@@ -338,7 +338,7 @@ def log_and_die(where: Destination) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_loses_nothing(local: Destination) -> None:
+def test_a_killed_worker_loses_nothing(local: TrackingTarget) -> None:
     process = multiprocessing.get_context("spawn").Process(target=log_and_die, args=(local,))
     process.start()
     process.join(LONG)

@@ -7,7 +7,7 @@ from urllib.request import urlopen
 import pytest
 
 from automl_tf.errors import UserError
-from automl_tf.tracking.home import Destination
+from automl_tf.tracking.home import TrackingTarget
 from automl_tf.tracking.study import StudyRun
 from automl_tf.tracking.ui import Address, serve
 
@@ -18,14 +18,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def serve_and_tell(where: Destination, port: int, told) -> None:
+def serve_and_tell(where: TrackingTarget, port: int, told) -> None:
     address = Address(port=port)
     serve(where.outbox.parents[2], where.tracking_uri, address, where.study, told.put)
     told.put("stopped")
 
 
 @pytest.mark.slow
-def test_the_page_is_served_until_it_is_stopped(local: Destination) -> None:
+def test_the_page_is_served_until_it_is_stopped(local: TrackingTarget) -> None:
     study = StudyRun.open(local, "", {})
     assert study.close(60)
     context = multiprocessing.get_context("spawn")
@@ -45,7 +45,7 @@ def test_the_page_is_served_until_it_is_stopped(local: Destination) -> None:
         urlopen(url, timeout=5)
 
 
-def test_a_port_in_use_is_the_users_to_mend(local: Destination, tmp_path: Path) -> None:
+def test_a_port_in_use_is_the_users_to_mend(local: TrackingTarget, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""Places, with the prepositions that each of them asks for in both languages.
+"""Locations, with the prepositions that each of them asks for in both languages.
 
 A line reads ``noun | English at, English to, German at, German to ; more kinds``, the noun in the
 notation of ``nouns``. With the first German preposition stands the dative. The second is followed
@@ -68,7 +68,7 @@ valley = das Tal, Täler | in into in in ; nature
 
 
 @dataclass(frozen=True)
-class Site:
+class Launcher:
     """A place and how one is there and goes there.
 
     Attributes:
@@ -91,15 +91,15 @@ class Site:
         return Case.DATIVE if self.de_to == "zu" else Case.ACCUSATIVE
 
 
-def _parse_site(line: str, rank: int) -> Site:
+def _parse_site(line: str, rank: int) -> Launcher:
     words, rest = line.split("|")
     prepositions, _, kinds = rest.partition(";")
     en_at, en_to, de_at, de_to = prepositions.split()
-    return Site(parse_noun(f"{words}; {kinds}", "place", rank), en_at, en_to, de_at, de_to)
+    return Launcher(parse_noun(f"{words}; {kinds}", "place", rank), en_at, en_to, de_at, de_to)
 
 
 @cache
-def all_sites() -> tuple[Site, ...]:
+def all_sites() -> tuple[Launcher, ...]:
     """Every place."""
     return tuple(_parse_site(line, rank) for rank, line in enumerate(_TABLE.strip().splitlines()))
 

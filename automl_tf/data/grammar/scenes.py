@@ -12,20 +12,20 @@ from automl_tf.data.grammar.meaning import (
     Prepositional,
 )
 from automl_tf.data.grammar.people import CITIES
-from automl_tf.data.grammar.places import Site, all_sites
+from automl_tf.data.grammar.places import Launcher, all_sites
 from automl_tf.data.grammar.pronouns import possessive
 from automl_tf.data.grammar.words import Adverbial, Case, Frame, Verb, zipf
 
 _BESIDE = {"behind": "hinter", "in front of": "vor", "next to": "neben"}
 
 
-def _site(chance: Chance) -> Site:
+def _site(chance: Chance) -> Launcher:
     sites = all_sites()
     site = chance.weighted(sites, [site.noun.weight for site in sites])
     return replace(site, noun=perhaps_compound(chance, site.noun))
 
 
-def _site_entity(chance: Chance, site: Site, visitor: Phrase | None) -> Entity:
+def _site_entity(chance: Chance, site: Launcher, visitor: Phrase | None) -> Entity:
     form = chance.mixed(
         {"the": 76, "a": 10, "mine": 14 if {"room", "home"} & set(site.noun.kinds) else 0}
     )

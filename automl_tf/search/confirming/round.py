@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
 from automl_tf.config.study import Confirm
-from automl_tf.search.record import CONFIRMS, SMALLER_BATCHES, confirms, searched, settings_of
+from automl_tf.search.schema import CONFIRMS, SMALLER_BATCHES, confirms, searched, settings_of
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from automl_tf.config.study import Confirm
 from automl_tf.scoring.seeds import Estimate, Trainings
 from automl_tf.scoring.sentences import SentenceStatistics
 from automl_tf.search.confirming.round import Candidate, candidates
-from automl_tf.search.record import best_sentences, confirms
+from automl_tf.search.schema import best_sentences, confirms
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.report.material import ENDED, Material
 from automl_tf.search.report.panel import (
     END_MARKS,
@@ -17,6 +16,7 @@ from automl_tf.search.report.panel import (
     plot,
 )
 from automl_tf.search.report.words import so_far
+from automl_tf.search.study_view import TrialRow
 
 _LEAST_FOR_HISTORY = 2
 GROWING: Final = (

@@ -7,9 +7,7 @@ from datetime import UTC, datetime, timedelta
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
-from automl_tf.search.bench import STATE_NAMES
-from automl_tf.search.leaderboard import TrialRow
-from automl_tf.search.record import SECONDS, WORKER
+from automl_tf.search.context import STATE_NAMES
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.panel import (
     ON_COLOURS,
@@ -21,6 +19,8 @@ from automl_tf.search.report.panel import (
     plot,
 )
 from automl_tf.search.report.words import count, duration
+from automl_tf.search.schema import SECONDS, WORKER
+from automl_tf.search.study_view import TrialRow
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import plotly.graph_objects as go
 
-from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.panel import (
     STATE_COLOURS,
@@ -15,6 +14,7 @@ from automl_tf.search.report.panel import (
     plot,
 )
 from automl_tf.search.report.words import AXES, OBJECTIVES, listed, objective, so_far
+from automl_tf.search.study_view import TrialRow
 from automl_tf.search.volume import REFERENCE, completed, hypervolumes
 
 _PAIR = 2

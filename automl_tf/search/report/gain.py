@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from automl_tf.scoring.sentences import Difference, paired_bootstrap
-from automl_tf.search.leaderboard import TrialRow
-from automl_tf.search.record import best_sentences
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.words import difference, listed
+from automl_tf.search.schema import best_sentences
+from automl_tf.search.study_view import TrialRow
 
 COVERS: Final = (
     "The interval covers the choice of sentences: it is a paired bootstrap over the {size:,} of "

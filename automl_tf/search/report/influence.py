@@ -6,11 +6,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 from automl_tf.config.space import Choices, Domain
-from automl_tf.search.leaderboard import LEAST_FOR_IMPORTANCE, TrialRow
 from automl_tf.search.report.axes import own_axis
 from automl_tf.search.report.material import ENDED, Material
 from automl_tf.search.report.panel import END_MARKS, STATE_COLOURS, Figure, Panel, hover, plot
 from automl_tf.search.report.words import setting, so_far
+from automl_tf.search.study_view import LEAST_FOR_IMPORTANCE, TrialRow
 
 _LEAST_FOR_SLICES = 3
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from automl_tf.search.leaderboard import TrialRow
-from automl_tf.search.record import SAMPLES
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.words import OBJECTIVES, duration, objective, parameters, setting
+from automl_tf.search.schema import SAMPLES
+from automl_tf.search.study_view import TrialRow
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from optuna.trial import FrozenTrial
 
 from automl_tf.config.space import Domain, Scalar
 from automl_tf.scoring.scores import Merit
-from automl_tf.search.leaderboard import Leaderboard, TrialRow, leaderboard
-from automl_tf.search.opening import base_in_space
-from automl_tf.search.record import Definition, read_definition
+from automl_tf.search.opening import baseline_params
+from automl_tf.search.schema import StudyRecord, read_record
+from automl_tf.search.study_view import StudyView, TrialRow, leaderboard
 
 ENDED = ("complete", "pruned", "failed")
 """States that a trial does not leave."""
@@ -29,8 +29,8 @@ class Material:
     """
 
     study: optuna.Study
-    definition: Definition
-    board: Leaderboard
+    definition: StudyRecord
+    board: StudyView
     trials: Sequence[FrozenTrial]
 
     @classmethod
@@ -39,7 +39,7 @@ class Material:
         board = leaderboard(study)
         # A worker may have added a trial since the leaderboard was read.
         trials = study.get_trials(deepcopy=False)[: len(board.trials)]
-        return cls(study, read_definition(study), board, trials)
+        return cls(study, read_record(study), board, trials)
 
     @property
     def domains(self) -> Mapping[str, Domain]:
@@ -86,7 +86,7 @@ class Material:
         """What the base is given of the searched settings: the paper's, or the study's own."""
         config = self.definition.config
         if config.start_with_base:
-            return base_in_space(self.definition.study)
+            return baseline_params(self.definition.study)
         return config.start_with[0] if config.start_with else {}
 
     @property

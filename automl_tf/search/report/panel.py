@@ -6,8 +6,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.report.words import setting
+from automl_tf.search.study_view import TrialRow
 
 STATE_COLOURS = {
     "complete": "#3d8bd4",

@@ -8,7 +8,6 @@ from pathlib import Path
 from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
 from automl_tf.config.study import Confirm
 from automl_tf.search.confirming.words import confirmation_words
-from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.report.effort import cost
 from automl_tf.search.report.gain import against_base, against_next, interval, over_base
 from automl_tf.search.report.material import Material
@@ -24,6 +23,7 @@ from automl_tf.search.report.words import (
     setting,
     strategy,
 )
+from automl_tf.search.study_view import TrialRow
 from automl_tf.tracking.home import redacted
 
 TRUST = (

@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 from plotly.colors import sample_colorscale
 
-from automl_tf.search.leaderboard import TrialRow
 from automl_tf.search.report.axes import height, log_axis, marked_values, number_axis
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.panel import LOW_TO_HIGH, Figure, Panel, colour_bar, hover, plot
 from automl_tf.search.report.words import count, is_or_are, listed, setting, so_far
+from automl_tf.search.study_view import TrialRow
 
 _LEAST_FOR_PARALLEL = 3
 _LEAST_FOR_CONTOUR = 12

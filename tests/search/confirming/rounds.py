@@ -7,15 +7,15 @@ import optuna
 from optuna.trial import TrialState
 
 from automl_tf.scoring.sentences import SentenceStatistics
-from automl_tf.search.bench import Bench
-from automl_tf.search.record import BEST_SENTENCES, NUM_PARAMETERS, VALIDATIONS, Definition
+from automl_tf.search.context import WorkerContext
+from automl_tf.search.schema import BEST_SENTENCES, NUM_PARAMETERS, VALIDATIONS, StudyRecord
 from automl_tf.search.worker import claim
 from tests.search.making import definition
 
 LENGTH, SIZE, STEP = 12, 120, 100
 
 
-def study(**changes: Any) -> Definition:
+def study(**changes: Any) -> StudyRecord:
     """A study of few trials with a round of two configurations and two seeds."""
     given = {
         "sampler": {"kind": "random"},
@@ -34,7 +34,7 @@ def translations(share: float, seed: int) -> SentenceStatistics:
     return SentenceStatistics(np.stack([words, words, *matches], axis=1))
 
 
-def end(made: Bench, trial: optuna.Trial, share: float) -> float:
+def end(made: WorkerContext, trial: optuna.Trial, share: float) -> float:
     """Ends a trial with translations as good as that, and gives their BLEU."""
     found = translations(share, trial.number)
     bleu = found.bleu
@@ -45,7 +45,7 @@ def end(made: Bench, trial: optuna.Trial, share: float) -> float:
     return bleu
 
 
-def search(made: Bench, shares: tuple[float, ...] = (0.5, 0.8, 0.4, 0.7)) -> None:
+def search(made: WorkerContext, shares: tuple[float, ...] = (0.5, 0.8, 0.4, 0.7)) -> None:
     """The search itself: a trial for each of the shares."""
     for share in shares:
         trial = claim(made)
@@ -53,7 +53,7 @@ def search(made: Bench, shares: tuple[float, ...] = (0.5, 0.8, 0.4, 0.7)) -> Non
         end(made, trial, share)
 
 
-def run_round(made: Bench, shares: dict[int, float]) -> list[optuna.Trial]:
+def run_round(made: WorkerContext, shares: dict[int, float]) -> list[optuna.Trial]:
     """The whole round; a confirmed configuration has the share of its trial's number."""
     claimed = []
     while (trial := claim(made)) is not None:
@@ -62,6 +62,6 @@ def run_round(made: Bench, shares: dict[int, float]) -> list[optuna.Trial]:
     return claimed
 
 
-def states(made: Bench) -> list[TrialState]:
+def states(made: WorkerContext) -> list[TrialState]:
     """Of all trials, by number."""
     return [trial.state for trial in made.study.get_trials(deepcopy=False)]

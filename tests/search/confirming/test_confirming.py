@@ -10,10 +10,10 @@ import pytest
 from automl_tf.cli.summary import plain_line
 from automl_tf.config.files import read_study
 from automl_tf.search.events import Event
-from automl_tf.search.joining import join
-from automl_tf.search.leaderboard import leaderboard
-from automl_tf.search.run import Places, open_search
+from automl_tf.search.join import join
+from automl_tf.search.run import Locations, open_search
 from automl_tf.search.storage import default_url
+from automl_tf.search.study_view import leaderboard
 from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.studies import FIXED, write_study
 
@@ -24,7 +24,7 @@ def run(folder: Path, corpus: dict, **changes: Any) -> tuple[Mapping[str, Any], 
     """A search of two trials by one worker; the leaderboard after it, and what was told."""
     file = write_study(folder, corpus, fixed=SHORT, budget={"trials": 2}, **changes)
     home = folder / "home"
-    places = Places(home, default_url(home), default_tracking_uri(home))
+    places = Locations(home, default_url(home), default_tracking_uri(home))
     opened = open_search(read_study(file, []), places)
     told: list[Event] = []
     join(opened, places, told.append)

@@ -8,20 +8,20 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from automl_tf.search.auto.history import scored
 from automl_tf.search.confirming.round import SearchedStudy, candidates
 from automl_tf.search.events import Event, Notice
-from automl_tf.search.leaderboard import leaderboard
+from automl_tf.search.monitor import standing
 from automl_tf.search.opening import lost_trials, pause_trial
-from automl_tf.search.record import (
+from automl_tf.search.samplers.history import scored
+from automl_tf.search.schema import (
     CONFIRMS,
     SMALLER_BATCHES,
     WORKER,
-    Definition,
+    StudyRecord,
     confirms,
     searched,
 )
-from automl_tf.search.watch import standing
+from automl_tf.search.study_view import leaderboard
 from automl_tf.search.worker import claim
 from tests.search.confirming.rounds import end, run_round, search, states, study
 from tests.search.making import PATIENCE_SECONDS, bench, claimed_by, new_home
@@ -191,7 +191,7 @@ def test_samplers_learn_nothing_from_the_round(tmp_path: Path, kind: str) -> Non
     assert [trial.number for trial in new.study.get_trials()] == [*told, new.number]
 
 
-def _confirm(home: Path, made: Definition, claimed: Any, barrier: Any) -> None:
+def _confirm(home: Path, made: StudyRecord, claimed: Any, barrier: Any) -> None:
     worker = bench(home, made)
     barrier.wait(PATIENCE_SECONDS)
     while (trial := claim(worker)) is not None:

@@ -10,15 +10,15 @@ from optuna.trial import TrialState
 from automl_tf.cli.summary import summary
 from automl_tf.cli.tables import print_leaderboard
 from automl_tf.config.files import read_export
-from automl_tf.search.bench import Bench
 from automl_tf.search.confirming.verdict import confirmation
 from automl_tf.search.confirming.words import COLUMNS, confirmation_rows, confirmation_words
+from automl_tf.search.context import WorkerContext
 from automl_tf.search.export import export
-from automl_tf.search.leaderboard import leaderboard
 from automl_tf.search.pick import pick
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.page import render
 from automl_tf.search.report.summary import verdict
+from automl_tf.search.study_view import leaderboard
 from automl_tf.search.worker import claim
 from tests.search.confirming.rounds import end, run_round, search, study
 from tests.search.making import bench
@@ -28,7 +28,7 @@ FIRST, SECOND = 1, 3
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Bench:
+def made(tmp_path: Path) -> WorkerContext:
     """A study whose search is over."""
     found = bench(tmp_path, study())
     search(found)
@@ -36,13 +36,13 @@ def made(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def turned(made: Bench) -> Bench:
+def turned(made: WorkerContext) -> WorkerContext:
     """One whose fresh seeds turn the two best round."""
     run_round(made, {FIRST: 0.6, SECOND: 0.7})
     return made
 
 
-def test_the_winner_has_the_best_mean_over_fresh_seeds(turned: Bench) -> None:
+def test_the_winner_has_the_best_mean_over_fresh_seeds(turned: WorkerContext) -> None:
     trials = turned.study.trials
     found = confirmation(trials, turned.config.confirm)
     assert [one.number for one in found.configurations] == [SECOND, FIRST]
@@ -61,7 +61,7 @@ def test_the_winner_has_the_best_mean_over_fresh_seeds(turned: Bench) -> None:
     assert low < means[0] - means[1] < high
 
 
-def test_everybody_names_the_winner(turned: Bench, tmp_path: Path) -> None:
+def test_everybody_names_the_winner(turned: WorkerContext, tmp_path: Path) -> None:
     board = leaderboard(turned.study)
     winner = board.confirmation.winner
     assert board.best == [SECOND]
@@ -82,7 +82,7 @@ def test_everybody_names_the_winner(turned: Bench, tmp_path: Path) -> None:
     assert any(line.startswith(f"best: trial {SECOND},") for line in lines)
 
 
-def test_the_json_holds_the_round(turned: Bench) -> None:
+def test_the_json_holds_the_round(turned: WorkerContext) -> None:
     board = json.loads(json.dumps(leaderboard(turned.study).to_json()))
     told = board["confirmation"]
     assert (told["winner"], told["left"], told["top"], told["seeds"]) == (SECOND, 0, 2, 2)
@@ -96,7 +96,7 @@ def test_the_json_holds_the_round(turned: Bench) -> None:
     assert board["trials"][SECOND]["confirms"] is None
 
 
-def test_the_export_says_what_was_confirmed(turned: Bench, tmp_path: Path) -> None:
+def test_the_export_says_what_was_confirmed(turned: WorkerContext, tmp_path: Path) -> None:
     text = export(turned.study)
     winner = leaderboard(turned.study).confirmation.winner
     assert f"Confirmed BLEU {winner.mean.bleu:.2f}: mean of 2 other seeds" in text
@@ -110,7 +110,7 @@ def test_the_export_says_what_was_confirmed(turned: Bench, tmp_path: Path) -> No
 
 
 def test_the_terminal_has_a_row_a_configuration(
-    turned: Bench, capsys: pytest.CaptureFixture[str]
+    turned: WorkerContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     board = leaderboard(turned.study)
     rows = confirmation_rows(board.confirmation)
@@ -123,7 +123,7 @@ def test_the_terminal_has_a_row_a_configuration(
         assert cell in printed
 
 
-def test_a_round_under_way_has_no_winner_yet(made: Bench) -> None:
+def test_a_round_under_way_has_no_winner_yet(made: WorkerContext) -> None:
     assert leaderboard(made.study).confirmation is None
     end(made, claim(made), 0.8)
     found = leaderboard(made.study)
@@ -137,7 +137,7 @@ def test_a_round_under_way_has_no_winner_yet(made: Bench) -> None:
     assert "95 %" not in export(made.study)
 
 
-def test_a_seed_that_failed_counts_against_its_configuration(made: Bench) -> None:
+def test_a_seed_that_failed_counts_against_its_configuration(made: WorkerContext) -> None:
     made.study.tell(claim(made), state=TrialState.FAIL)
     run_round(made, {FIRST: 0.9, SECOND: 0.6})
     found = leaderboard(made.study).confirmation
@@ -149,7 +149,7 @@ def test_a_seed_that_failed_counts_against_its_configuration(made: Bench) -> Non
     assert "(1 failed)" in confirmation_rows(found)[1][2]
 
 
-def test_a_round_in_which_all_failed_confirms_nothing(made: Bench) -> None:
+def test_a_round_in_which_all_failed_confirms_nothing(made: WorkerContext) -> None:
     while (trial := claim(made)) is not None:
         made.study.tell(trial, state=TrialState.FAIL)
     found = leaderboard(made.study)
@@ -160,7 +160,7 @@ def test_a_round_in_which_all_failed_confirms_nothing(made: Bench) -> None:
     assert found.best == [FIRST]
 
 
-def test_a_difference_that_may_be_none_says_so(made: Bench) -> None:
+def test_a_difference_that_may_be_none_says_so(made: WorkerContext) -> None:
     run_round(made, {FIRST: 0.7, SECOND: 0.7})
     found = leaderboard(made.study).confirmation
     low, high = found.runner_up.behind.interval
@@ -168,7 +168,7 @@ def test_a_difference_that_may_be_none_says_so(made: Bench) -> None:
     assert "could turn the two round" in " ".join(confirmation_words(found))
 
 
-def test_a_clear_difference_does_not(made: Bench) -> None:
+def test_a_clear_difference_does_not(made: WorkerContext) -> None:
     run_round(made, {FIRST: 0.95, SECOND: 0.5})
     found = leaderboard(made.study).confirmation
     assert found.runner_up.behind.interval[0] > 0

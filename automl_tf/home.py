@@ -1,0 +1,64 @@
+"""The layout of a home directory, which holds everything that the program writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SHORT_ID = 8
+"""Characters of a study's identifier that tell studies of one name apart on disk."""
+
+
+@dataclass(frozen=True)
+class HomeDirectory:
+    """Paths and default URLs below one home directory.
+
+    Attributes:
+        path: The home directory, absolute.
+    """
+
+    path: Path
+
+    @property
+    def cache(self) -> Path:
+        """Tokenizers and encoded corpora by content hash."""
+        return self.path / "cache"
+
+    @property
+    def logs(self) -> Path:
+        """Standard error of worker processes."""
+        return self.path / "logs"
+
+    @property
+    def artifacts(self) -> Path:
+        """Artifacts of MLflow runs, where no server keeps them."""
+        return self.path / "mlartifacts"
+
+    @property
+    def storage_url(self) -> str:
+        """URL of the study database."""
+        return f"sqlite:///{self.path / 'studies.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """URI of the MLflow database."""
+        return f"sqlite:///{(self.path / 'mlflow.db').as_posix()}"
+
+    def study(self, name: str, study_id: str) -> Path:
+        """Directory of a study: its trials' checkpoints, its outbox, its summary.
+
+        Args:
+            name: Name of the study.
+            study_id: Its UUID. Studies of one name in different databases share no directory.
+        """
+        return self.path / "studies" / f"{name}-{study_id[:SHORT_ID]}"
+
+    def training(self, label: str) -> Path:
+        """Directory of the training of an export.
+
+        Args:
+            label: Name of the training, which follows from its configuration.
+        """
+        return self.path / "training" / label
+
+    def bundle(self, label: str) -> Path:
+        """Default directory of the bundle that a training ends with."""
+        return self.path / "bundles" / label

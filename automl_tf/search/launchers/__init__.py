@@ -1,0 +1,1 @@
+"""Where worker processes start: on this machine, or on the nodes of a Ray cluster."""
