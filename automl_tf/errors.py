@@ -1,5 +1,6 @@
-"""The one family of errors that are the user's to mend."""
+"""Errors that the user can mend, and the exit codes of the program."""
 
+import enum
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,9 +10,20 @@ FULL = ("No space left on device", "database or disk is full", "Disk quota excee
 """How libraries that hide the system's own error say that a disk is full."""
 
 
+class ExitCode(enum.IntEnum):
+    """Exit codes of every command."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    USER_ERROR = 2
+    """A mistake that the user can mend."""
+    INTERRUPTED = 130
+    """Stopped by a signal, with everything saved."""
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where in a person's own files or settings the cause of an error stands.
+    """A position in the user's files or settings.
 
     Attributes:
         path: The file, if there is one.
@@ -38,7 +50,7 @@ class Place:
 class UserError(Exception):
     """A mistake that the user can mend: the rule with its values, the remedy, the place.
 
-    The command line prints it as one message without a traceback and exits with code 2.
+    The command line prints one message without a traceback and exits with ``USER_ERROR``.
 
     Args:
         rule: What does not hold, with the values that break it.
@@ -59,7 +71,7 @@ class UserError(Exception):
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether an error, or one behind it, says that a disk is full."""
+    """Returns True if an error, or a cause of it, says that a disk is full."""
     return any(
         getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         or any(words in str(cause) for words in FULL)
@@ -67,16 +79,21 @@ def disk_is_full(error: BaseException) -> bool:
     )
 
 
+def is_io_error(error: BaseException) -> bool:
+    """Returns whether an error, or one behind it, comes from a disk or a network."""
+    return any(isinstance(cause, OSError) for cause in _causes(error))
+
+
 def full_disk(error: BaseException) -> UserError:
-    """What a person is told of a full disk."""
+    """Returns the error that reports a full disk."""
     return UserError(
         f"A disk is full: {first_line(error)}.",
-        "Make room and run the same command again: a search goes on where it stood.",
+        "Make room and run the same command again: a search resumes from where it stopped.",
     )
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says: the libraries' own stories are longer."""
+    """Returns the first line of an error's message, without the library's explanations."""
     return str(error).strip().split("\n")[0]
 
 

@@ -1,7 +1,11 @@
-"""The layout of a home directory, which holds everything that the program writes."""
+"""Where everything that the program writes is: variables that say so, and the home directory."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+HOME_VARIABLE = "AUTOML_TF_HOME"
+STORAGE_VARIABLE = "AUTOML_TF_STORAGE"
+TRACKING_VARIABLE = "AUTOML_TF_TRACKING"
 
 SHORT_ID = 8
 """Characters of a study's identifier that tell studies of one name apart on disk."""

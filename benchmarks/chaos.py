@@ -4,34 +4,37 @@
     python benchmarks/chaos.py --minutes 1 --workers 2 --without-mlflow
 
 A PostgreSQL and an MLflow server are started, and workers on one study of small trials with random
-proposals. While the minutes last, workers are killed and replaced one by one (one in
-four is asked to leave instead, as when a machine is pre-empted), PostgreSQL is restarted twice in
-the midst of its work, and MLflow is away for a while. Then the trials that were begun are brought
-to their ends, and the same study runs without disturbance, in a home and an SQLite database of its
-own. Exit code 1 if anything was lost, doubled, or came out differently.
+proposals; one in four is the worker of a search. While the minutes last, workers are killed and
+replaced one by one (one in four is asked to leave instead, as when a machine is pre-empted, one in
+four is stopped for a while, as in a laptop that sleeps), a search is killed without its worker,
+PostgreSQL is restarted twice in the midst of its work, and MLflow is away for a while. One worker
+in four is in a process namespace of its own, as in a container. Stopped workers are stopped for
+longer than the grace period, so that those whose process no other sees lose their trials. Then the
+trials that were begun are brought to their ends, and a study of the same name runs without
+disturbance, in a home and an SQLite database of its own, on the same MLflow server. Exit code 1 if
+anything was lost, doubled, mixed up, or came out differently.
 """
 
 import argparse
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automl_tf.home import HomeDirectory
 from automl_tf.search.opening import load_study, study_names
+from automl_tf.search.schema import study_id_of
 from automl_tf.search.storage import default_url, open_storage
-from automl_tf.search.study_view import leaderboard
-from automl_tf.tracking.client import connect
-from automl_tf.tracking.delivery import deliver
-from automl_tf.tracking.home import default_tracking_uri, destination
+from automl_tf.search.study_view import StudyView
+from automl_tf.tracking.client import configure_mlflow, connect, find_targets
+from automl_tf.tracking.sender import deliver
+from disturbances import DisturbedWorkers
 from measuring import command_line, machine
 from servers import MLflowServer, PostgreSQL, find_programs
 
@@ -57,88 +60,8 @@ FIXED = {
     "data.max_length": 32,
 }
 CORPUS = {"kind": "synthetic", "train_pairs": 2000, "validation_pairs": 40, "test_pairs": 40}
-DIED_TWICE = "its worker died 2 times"
-ENDINGS = ("complete", "pruned", "failed")
-WORKER_SECONDS = 300
-
-
-@dataclass
-class WorkerPool:
-    """Worker processes on one study, replaced when they end.
-
-    Attributes:
-        study: The study file.
-        places: The environment's variables that say where things are kept.
-        tally: What happened to them.
-    """
-
-    study: Path
-    places: dict[str, str]
-    tally: Counter[str] = field(default_factory=Counter)
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def start(self, trials: int) -> None:
-        """Starts a worker that leaves when so many trials have been begun."""
-        home = Path(self.places["AUTOML_TF_HOME"])
-        home.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "automl_tf", "worker", str(self.study)]
-        with (home / "workers.log").open("ab") as log:
-            worker = subprocess.Popen(
-                [*command, "--set", f"budget.trials={trials}"],
-                env={**os.environ, **self.places, "OMP_NUM_THREADS": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        self.workers.append(worker)
-        self.tally["workers started"] += 1
-
-    def disturb(self, rng: random.Random) -> None:
-        """Kills a worker, or asks it to leave."""
-        worker = rng.choice(self.workers)
-        if rng.random() < 0.25:  # noqa: PLR2004 - one in four
-            worker.terminate()
-            self.tally["workers asked to leave"] += 1
-        else:
-            worker.kill()
-            self.tally["workers killed"] += 1
-
-    def replace(self, size: int, trials: int) -> None:
-        """Starts workers for those that have ended."""
-        self.reap()
-        while len(self.workers) < size:
-            self.start(trials)
-
-    def reap(self) -> None:
-        """Notes how workers ended."""
-        for worker in [worker for worker in self.workers if worker.poll() is not None]:
-            self.workers.remove(worker)
-            known = {
-                0: "left at the end",
-                130: "saved and left",
-                -signal.SIGKILL: "died of it",
-                -signal.SIGTERM: "had not begun to work",
-            }
-            code = worker.returncode
-            self.tally[f"workers that {known.get(code, f'failed with status {code}')}"] += 1
-
-    def leave(self) -> None:
-        """Asks all to save their trials and leave."""
-        for worker in self.workers:
-            worker.terminate()
-        self.wait()
-
-    def wait(self) -> None:
-        """Waits until all have left."""
-        for worker in self.workers:
-            worker.wait(WORKER_SECONDS)
-        self.reap()
-
-    def kill(self) -> None:
-        """Leaves no process behind, whatever went wrong."""
-        for worker in self.workers:
-            worker.kill()
-            worker.wait()
+GRACE_SECONDS = 15
+DIED = "its worker died 3 times without a validation between"
 
 
 @dataclass(frozen=True)
@@ -163,17 +86,16 @@ def main() -> None:
             sql.create(database)
         mlflow = None if options.without_mlflow else MLflowServer(folder, sql.url("mlflow"))
         home = folder / "home"
-        tracking = mlflow.url if mlflow else default_tracking_uri(home)
+        tracking = mlflow.url if mlflow else HomeDirectory(home).tracking_uri
         places = _places(home, sql.url("studies"), tracking)
-        crew = WorkerPool(study, places)
+        crew = DisturbedWorkers(study, places, options.freeze_seconds)
         try:
             if mlflow:
                 mlflow.start()
             begun = _disturbed(crew, sql, mlflow, options)
-            disturbed = _board(places)
-            deliver(destination(home, NAME, tracking))
-            runs = _runs(tracking)
-            quiet = _quiet(study, folder / "quiet", begun, options.workers)
+            calm = _places(folder / "quiet", default_url(folder / "quiet"), tracking)
+            _quiet(study, calm, begun, options.workers)
+            disturbed, quiet = _outcome(places), _outcome(calm)
         except BaseException:
             print((home / "workers.log").read_text()[-3000:], file=sys.stderr)
             raise
@@ -181,15 +103,18 @@ def main() -> None:
             crew.kill()
             if mlflow:
                 mlflow.stop()
-    checks = _checks(begun, disturbed, quiet, runs)
+    checks = _checks(begun, disturbed, quiet)
     _publish(options, crew.tally, _tally(disturbed), checks)
     sys.exit(0 if all(not wrong for wrong in checks.values()) else 1)
 
 
 def _disturbed(
-    crew: WorkerPool, sql: PostgreSQL, mlflow: MLflowServer | None, options: argparse.Namespace
+    crew: DisturbedWorkers,
+    sql: PostgreSQL,
+    mlflow: MLflowServer | None,
+    options: argparse.Namespace,
 ) -> int:
-    """The chaos, and what follows until all trials that were begun have ended; their number."""
+    """The chaos, and a search until all that was begun has ended; the number of trials."""
     rng = random.Random(options.seed)  # noqa: S311 - no secret
     events = [
         Event(0.4, "PostgreSQL restarted", lambda: sql.restart(away=1.0)),
@@ -200,12 +125,12 @@ def _disturbed(
         events.append(Event(0.6, "MLflow started", mlflow.start))
     events.sort(key=lambda event: event.share)
     while not _num_begun(crew.places):
-        crew.replace(options.workers, UNLIMITED)
+        crew.replace(options.workers)
         time.sleep(1)
     started = time.monotonic()
     next_kill = started + options.first_kill
     while (now := time.monotonic()) < started + 60 * options.minutes:
-        crew.replace(options.workers, UNLIMITED)
+        crew.replace(options.workers)
         if events and now >= started + 60 * options.minutes * events[0].share:
             event = events.pop(0)
             event.act()
@@ -215,33 +140,72 @@ def _disturbed(
             next_kill = now + rng.uniform(0.5, 1.5) * options.kill_every
         time.sleep(0.1)
     crew.leave()
-    begun = _num_begun(crew.places)
-    while any(trial["state"] not in ENDINGS for trial in _board(crew.places)["trials"]):
-        crew.replace(options.workers, begun)
-        crew.wait()
-    return begun
+    crew.finish(_num_begun(crew.places), options.workers)
+    # A trial that is given up costs no budget: another took its place.
+    return _num_begun(crew.places)
 
 
-def _quiet(study: Path, home: Path, trials: int, workers: int) -> dict[str, Any]:
+def _quiet(study: Path, places: dict[str, str], trials: int, workers: int) -> None:
     """The same study without disturbance."""
-    places = _places(home, default_url(home), default_tracking_uri(home))
-    crew = WorkerPool(study, places)
+    crew = DisturbedWorkers(study, places)
     try:
-        crew.replace(workers, trials)
-        for worker in crew.workers:
-            worker.wait()
+        crew.finish(trials, workers)
     finally:
         crew.kill()
-    return _board(places)
 
 
-def _checks(
-    begun: int, disturbed: dict[str, Any], quiet: dict[str, Any], runs: dict[str, list[Any]]
-) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class Outcome:
+    """What a search left.
+
+    Attributes:
+        trials: Its trials, as ``show --json`` prints them.
+        runs: MLflow's runs of the trials' latest attempts, by the trials' numbers.
+    """
+
+    trials: list[dict[str, Any]]
+    runs: dict[str, list[dict[str, Any]]]
+
+    @property
+    def whole(self) -> list[dict[str, Any]]:
+        """Trials that were not given up because their workers died."""
+        return [trial for trial in self.trials if trial["reason"] != DIED]
+
+    def wrong_curves(self) -> list[str]:
+        """Trials that have not one run with their whole curve."""
+        found = []
+        for trial in self.whole:
+            curve = {str(step): value for step, value in trial["intermediate"].items()}
+            runs = self.runs.get(str(trial["number"]), [])
+            if [run["curve"] for run in runs] != [curve]:
+                found.append(f"trial {trial['number']}: {len(runs)} runs")
+        return found
+
+    def running(self) -> list[str]:
+        """Trials whose run has not ended."""
+        return [
+            f"trial {number}: {run['status']}"
+            for number, runs in self.runs.items()
+            for run in runs
+            if run["status"] == "RUNNING"
+        ]
+
+
+def _outcome(places: dict[str, str]) -> Outcome:
+    home, tracking = Path(places["AUTOML_TF_HOME"]), places["AUTOML_TF_TRACKING"]
+    storage = open_storage(places["AUTOML_TF_STORAGE"], home)
+    study = load_study(storage, NAME)
+    view, study_id = StudyView.read(study).to_json(), study_id_of(study)
+    storage.engine.dispose()
+    for target in find_targets(home, NAME, tracking):
+        deliver(target)
+    return Outcome(view["trials"], _runs(tracking, study_id))
+
+
+def _checks(begun: int, disturbed: Outcome, quiet: Outcome) -> dict[str, list[str]]:
     """What should hold, and where it does not."""
-    trials = disturbed["trials"]
-    whole = [trial for trial in trials if trial["reason"] != DIED_TWICE]
-    calm = {trial["number"]: trial for trial in quiet["trials"]}
+    trials, whole = disturbed.trials, disturbed.whole
+    calm = {trial["number"]: trial for trial in quiet.trials}
 
     def differing(chosen: Sequence[dict[str, Any]], *names: str) -> list[str]:
         return [
@@ -252,15 +216,11 @@ def _checks(
         ]
 
     numbers = [trial["number"] for trial in trials]
-    histories = {
-        trial["number"]: {str(step): value for step, value in trial["intermediate"].items()}
-        for trial in whole
-    }
     return {
         "every trial ended in a true state": [
             f"trial {trial['number']} is {trial['state']}: {trial['reason']}"
             for trial in trials
-            if trial["state"] not in ("complete", "pruned") and trial["reason"] != DIED_TWICE
+            if trial["state"] not in ("complete", "pruned") and trial["reason"] != DIED
         ],
         "none is lost or doubled": [] if numbers == list(range(begun)) else [str(numbers)],
         "the quiet run has as many": [] if len(calm) == begun else [f"{len(calm)} and {begun}"],
@@ -268,42 +228,34 @@ def _checks(
         "curves and values equal the quiet run's": differing(
             whole, "state", "intermediate", "values"
         ),
-        "MLflow has one run a trial, with its whole curve": [
-            f"trial {number}: {len(runs.get(str(number), []))} runs"
-            for number, history in histories.items()
-            if [run["curve"] for run in runs.get(str(number), [])] != [history]
-        ],
-        "MLflow has no run that is still running": [
-            f"trial {number}: {run['status']}"
-            for number, found in runs.items()
-            for run in found
-            if run["status"] == "RUNNING"
-        ],
+        "MLflow has one run a trial, with its whole curve": disturbed.wrong_curves(),
+        "and so it has of the quiet study": quiet.wrong_curves(),
+        "MLflow has no run that is still running": disturbed.running() + quiet.running(),
     }
 
 
-def _runs(tracking: str) -> dict[str, list[Any]]:
-    """MLflow's runs of the trials by the trials' numbers."""
+def _runs(tracking: str, study_id: str) -> dict[str, list[dict[str, Any]]]:
+    """MLflow's runs of the trials' latest attempts by the trials' numbers."""
+    configure_mlflow()
     client = connect(tracking)
     experiment = client.get_experiment_by_name(NAME)
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     if experiment is None:
         return found
-    chosen = "tags.`automl_tf.kind` = 'trial'"
-    for run in client.search_runs([experiment.experiment_id], chosen, max_results=10_000):
+    chosen = f"tags.`automl_tf.kind` = 'trial' AND tags.`automl_tf.study_id` = '{study_id}'"
+    runs = client.search_runs([experiment.experiment_id], chosen, max_results=10_000)
+    latest: dict[str, int] = {}
+    for run in runs:
+        number, attempt = run.data.tags["automl_tf.trial"], run.data.tags["automl_tf.attempt"]
+        latest[number] = max(int(attempt), latest.get(number, 1))
+    for run in runs:
+        if int(run.data.tags["automl_tf.attempt"]) != latest[run.data.tags["automl_tf.trial"]]:
+            continue
         history = client.get_metric_history(run.info.run_id, "val_bleu")
         curve = {str(point.step): point.value for point in sorted(history, key=lambda p: p.step)}
         number = run.data.tags["automl_tf.trial"]
         found.setdefault(number, []).append({"status": run.info.status, "curve": curve})
     return found
-
-
-def _board(places: dict[str, str]) -> dict[str, Any]:
-    """What ``show --json`` prints."""
-    storage = open_storage(places["AUTOML_TF_STORAGE"], Path(places["AUTOML_TF_HOME"]))
-    board = leaderboard(load_study(storage, NAME)).to_json()
-    storage.engine.dispose()
-    return dict(board)
 
 
 def _num_begun(places: dict[str, str]) -> int:
@@ -314,9 +266,9 @@ def _num_begun(places: dict[str, str]) -> int:
     return begun
 
 
-def _tally(board: dict[str, Any]) -> Counter[str]:
-    tally = Counter(f"trials {trial['state']}" for trial in board["trials"])
-    tally["of these died twice"] = sum(t["reason"] == DIED_TWICE for t in board["trials"])
+def _tally(outcome: Outcome) -> Counter[str]:
+    tally = Counter(f"trials {trial['state']}" for trial in outcome.trials)
+    tally["of these died thrice"] = sum(trial["reason"] == DIED for trial in outcome.trials)
     return tally
 
 
@@ -347,6 +299,7 @@ def _places(home: Path, storage: str, tracking: str) -> dict[str, str]:
         "AUTOML_TF_HOME": str(home),
         "AUTOML_TF_STORAGE": storage,
         "AUTOML_TF_TRACKING": tracking,
+        "AUTOML_TF_GRACE_SECONDS": str(GRACE_SECONDS),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -360,6 +313,7 @@ def _write_study(folder: Path) -> Path:
         "sampler": {"kind": "random"},
         "pruner": {"kind": "none"},
         "start_with_base": False,
+        "budget": {"trials": UNLIMITED},
         "seed": 1,
     }
     # All JSON is YAML.
@@ -374,6 +328,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--first-kill", type=float, default=10, help="seconds until the first")
     parser.add_argument("--kill-every", type=float, default=15, help="seconds, on average")
+    parser.add_argument(
+        "--freeze-seconds", type=float, default=60, help="how long a stopped worker is stopped"
+    )
     parser.add_argument("--without-mlflow", action="store_true", help="no server: SQLite instead")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the result goes")

@@ -38,12 +38,13 @@ from automl_tf.config.study import (
     PercentilePruner,
     SuccessiveHalvingPruner,
 )
+from automl_tf.search.pruners.build import build_pruner
+from automl_tf.search.pruners.curves import CurvePrior
 from automl_tf.search.pruners.pruner import CurveExtrapolationPruner
-from automl_tf.search.pruners.shapes import Shapes
-from automl_tf.search.samplers.history import note_text
-from automl_tf.search.samplers.prior import Well
-from automl_tf.search.samplers.sampler import PriorGPSampler
-from automl_tf.search.strategy import build_pruner, trial_seed
+from automl_tf.search.samplers.history import record_corpus_info
+from automl_tf.search.samplers.prior_gp import PriorGPSampler
+from automl_tf.search.samplers.priors import Optimum
+from automl_tf.search.schema import note_forecast, trial_seed
 from hpo_curves import CurveTable, read_curves
 from hpo_tables import HpoTable
 from reporting import Table, new_plot, publish
@@ -88,8 +89,8 @@ class Contest:
     """
 
     curves: CurveTable
-    wells: Mapping[str, Well]
-    shapes: Shapes
+    wells: Mapping[str, Optimum]
+    shapes: CurvePrior
 
     @property
     def table(self) -> HpoTable:
@@ -183,7 +184,7 @@ def replay(sampler: str, pruner: str, contest: Contest, seed: int) -> Replay:
         direction="maximize",
         pruner=PRUNERS[pruner](contest),
     )
-    note_text(study, contest.table.text)
+    record_corpus_info(study, contest.table.text)
     ask = SAMPLERS[sampler](contest, seed)
     tried: dict[int, bool] = {}
     spent, unpruned, found, missed = 0, 0, None, None
@@ -214,11 +215,22 @@ def _train(study: optuna.Study, trial: optuna.Trial, curve: Mapping[int, float])
     last = max(curve)
     for step, bleu in curve.items():
         trial.report(bleu, step)
-        if step < last and trial.should_prune():
+        if step < last and _is_stopped(study, trial):
             study.tell(trial, state=TrialState.PRUNED)
             return step
     study.tell(trial, max(curve.values()))
     return last
+
+
+def _is_stopped(study: optuna.Study, trial: optuna.Trial) -> bool:
+    """Returns whether the pruner stops the trial; its forecast is recorded for the sampler."""
+    if not isinstance(study.pruner, CurveExtrapolationPruner):
+        return trial.should_prune()
+    trials = study.get_trials(deepcopy=False)
+    decision = study.pruner.judge(trials[trial.number], trials)
+    if decision.expected is not None:
+        note_forecast(trial, decision.expected)
+    return decision.stop
 
 
 def main() -> None:

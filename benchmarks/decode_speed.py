@@ -29,11 +29,11 @@ from automl_tf.decoding.engines import Decoder
 from automl_tf.decoding.rules import Hypothesis
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer
+from automl_tf.training.checkpoints import BEST_WEIGHTS, load_best
+from automl_tf.training.events import Decision
 from automl_tf.training.fit import fit
 from automl_tf.training.machine import keep_freed_memory
 from automl_tf.training.module import build_model
-from automl_tf.training.watching import Decision
-from automl_tf.training.weights import BEST_WEIGHTS, load_best
 from contest import ROOT, STUDY, corpus, trial_config
 from handwritten import SHAPES
 from measuring import Case, Result, answer, measure_fresh, measure_in_turns

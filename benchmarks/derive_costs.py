@@ -15,12 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from automl_tf.search.samplers.axes import LEARNING_RATE
-from automl_tf.search.samplers.cost_prior import Costs, Growth
+from automl_tf.search.samplers.priors import LEARNING_RATE, Costs, Growth
 from derive_prior import derived, usable
 from hpo_tables import HpoTable, read_tables
 
-COSTS = Path(__file__).parents[1] / "automl_tf" / "search" / "auto" / "costs.yaml"
+COSTS = Path(__file__).parents[1] / "automl_tf" / "search" / "samplers" / "costs.yaml"
 COLUMNS = {"latency": "dev_gpu_time", "num_parameters": "num_param"}
 """Columns of the tables by the objective that they tell of."""
 ENCODER, DECODER = "model.encoder_layers", "model.decoder_layers"

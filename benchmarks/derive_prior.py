@@ -21,22 +21,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from automl_tf.search.samplers.prior import LONG_TRAINING, PRODUCT, TENTHS, Well, expected
-from automl_tf.search.samplers.process import without_depths
-from automl_tf.search.samplers.text import USUAL_PAIRS, Text
+from automl_tf.search.samplers.gp import clip_low_scores
+from automl_tf.search.samplers.priors import (
+    LINEAR_IN_TENTHS,
+    LONG_TRAINING,
+    PRODUCT,
+    USUAL_PAIRS,
+    CorpusInfo,
+    Optimum,
+    expected,
+)
 from hpo_curves import read_stopped
 from hpo_tables import HpoTable, read_tables
 
-PRIOR = Path(__file__).parents[1] / "automl_tf" / "search" / "auto" / "prior.yaml"
+PRIOR = Path(__file__).parents[1] / "automl_tf" / "search" / "samplers" / "prior.yaml"
 CORPUS_WEIGHT = 15.0
 MISFIT = 0.6
 """Standard deviations of BLEU that the wells leave unexplained."""
 SHORT = (1, 2, 4)
 """Checkpoints after which runs are looked at to see what short trainings ask for."""
-UNSURE_BEST, UNSURE_GROWTH, UNSURE_DIRECTION, UNSURE_HASTE = 1.0, 0.5, 0.5, 0.5
+UNSURE_BEST, UNSURE_GROWTH, UNSURE_DIRECTION, UNSURE_SHORTNESS = 1.0, 0.5, 0.5, 0.5
 """Standard deviations of what is believed of a best value, in doublings or tenths: of the value,
-and of what ten times the pairs, the direction and haste add to it. Losses are unsure by as much as
-they are large. The literature tells no direction from another."""
+and of what ten times the pairs, the direction and shortness add to it. Losses are unsure by as much
+as they are large. The literature tells no direction from another."""
 RATE_POWER = 0.125
 """A training of so many times fewer tokens has its best learning rate higher by that number to this
 power (Bi et al. 2024, "DeepSeek LLM", section 3.1, of compute)."""
@@ -55,7 +62,7 @@ class Belief:
     Attributes:
         best: Best value for 100,000 pairs.
         per_tenfold: What ten times the pairs add, in doublings or tenths.
-        per_haste: What a training of a tenth of the tokens adds, below a long training.
+        per_shortness: What a training of a tenth of the tokens adds, below a long training.
         below: Loss per squared doubling or tenth below it.
         above: The same above it.
         source: Where this comes from.
@@ -63,7 +70,7 @@ class Belief:
 
     best: float
     per_tenfold: float
-    per_haste: float
+    per_shortness: float
     below: float
     above: float
     source: str
@@ -113,7 +120,7 @@ BASE = {
     "model.dropout": 0.1,
     "training.label_smoothing": 0.1,
 }
-WMT14 = Text(4_500_000, ("en", "de"))
+WMT14 = CorpusInfo(4_500_000, ("en", "de"))
 TABLE_3: tuple[tuple[dict[str, float], float], ...] = (
     ({}, 25.8),
     ({"model.num_heads": 1}, 24.9),
@@ -147,7 +154,7 @@ class Corpus:
 
     settings: Mapping[str, NDArray[np.float64]]
     scores: NDArray[np.float64]
-    text: Text
+    text: CorpusInfo
 
 
 @dataclass(frozen=True)
@@ -170,7 +177,7 @@ class Known:
         )
 
 
-def derive(known: Known) -> dict[str, Well]:
+def derive(known: Known) -> dict[str, Optimum]:
     """The wells that fit tables and literature best, and how they move in short trainings.
 
     The second follows from the first: how long trainings end says more of a configuration than how
@@ -193,26 +200,28 @@ def derive(known: Known) -> dict[str, Well]:
         losses_from=3,
     )
     short = _fitted(
-        np.array([[b.per_haste] for b in beliefs.values()]),
-        np.full((len(beliefs), 1), UNSURE_HASTE),
+        np.array([[b.per_shortness] for b in beliefs.values()]),
+        np.full((len(beliefs), 1), UNSURE_SHORTNESS),
         lambda rows: {
-            name: replace(well, per_haste=float(haste))
-            for (name, well), [haste] in zip(long.items(), rows, strict=True)
+            name: replace(well, per_shortness=float(shortness))
+            for (name, well), [shortness] in zip(long.items(), rows, strict=True)
         },
         [_corpus(table) for table in known.stopped],
     )
     # What the fit blames these for is left out after it, so that it is blamed on nothing else.
-    believed = {name: replace(short[name], per_haste=beliefs[name].per_haste) for name in LATE}
+    believed = {
+        name: replace(short[name], per_shortness=beliefs[name].per_shortness) for name in LATE
+    }
     return {**short, **believed}
 
 
 def _fitted(
     centre: NDArray[np.float64],
     unsure: NDArray[np.float64],
-    wells: Callable[[NDArray[np.float64]], dict[str, Well]],
+    wells: Callable[[NDArray[np.float64]], dict[str, Optimum]],
     corpora: Sequence[Corpus],
     losses_from: int | None = None,
-) -> dict[str, Well]:
+) -> dict[str, Optimum]:
     """The wells whose figures fit corpora best.
 
     Args:
@@ -239,10 +248,10 @@ def _fitted(
     return wells(fit.x.reshape(centre.shape))
 
 
-def _well(belief: Belief, name: str, *figures: float) -> Well:
+def _well(belief: Belief, name: str, *figures: float) -> Optimum:
     moved, per_tenfold, outward, below, above = (float(figure) for figure in figures)
-    best = belief.best + moved / 10 if name in TENTHS else belief.best * 2**moved
-    return Well(best, per_tenfold, outward, belief.per_haste, below, above)
+    best = belief.best + moved / 10 if name in LINEAR_IN_TENTHS else belief.best * 2**moved
+    return Optimum(best, per_tenfold, outward, belief.per_shortness, below, above)
 
 
 def _paper() -> Corpus:
@@ -261,7 +270,7 @@ def _corpus(table: HpoTable) -> Corpus:
 
 
 def _standard(bleu: NDArray[np.float64]) -> NDArray[np.float64]:
-    raised = without_depths(bleu)
+    raised = clip_low_scores(bleu)
     standard: NDArray[np.float64] = (raised - raised.mean()) / raised.std()
     return standard
 
@@ -275,7 +284,7 @@ def usable(tables: Mapping[str, HpoTable]) -> dict[str, HpoTable]:
     }
 
 
-def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
+def to_yaml(wells: Mapping[str, Optimum], names: Iterable[str]) -> str:
     """The file of a prior."""
     head = f"""\
 # Where BLEU is best, and what is lost around it: the prior of sampler {{kind: auto}}.
@@ -286,7 +295,7 @@ def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
 #                   smoothing: in tenths)
 #   out_of_english  what translating out of English adds, over translating into it; best lies
 #                   between the two
-#   per_haste       what a training of a tenth of the tokens adds, below {LONG_TRAINING:,.0f} tokens
+#   per_shortness   what a training of a tenth of the tokens adds, below {LONG_TRAINING:,.0f} tokens
 #   loss_below      standard deviations of BLEU, among configurations of a corpus, that one squared
 #   loss_above      doubling (tenth) costs near the best value; far from it, twice that a doubling
 """
@@ -298,7 +307,7 @@ def to_yaml(wells: Mapping[str, Well], names: Iterable[str]) -> str:
             "best": float(f"{well.best:.3g}"),
             "per_tenfold": round(well.per_tenfold, 2),
             "out_of_english": round(well.out_of_english, 2),
-            "per_haste": round(well.per_haste, 2),
+            "per_shortness": round(well.per_shortness, 2),
             "loss_below": round(well.loss_below, 2),
             "loss_above": round(well.loss_above, 2),
         }

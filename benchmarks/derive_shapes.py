@@ -13,12 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from automl_tf.search.pruners.curve import Curve
-from automl_tf.search.pruners.shapes import LONG, RESTING, RISING, SLACK, STALLED, Shapes, state
+from automl_tf.search.pruners.curves import (
+    LONG,
+    RESTING,
+    RISING,
+    SLACK,
+    STALLED,
+    CurvePrior,
+    LearningCurve,
+    state,
+)
 from derive_prior import derived
 from hpo_curves import CurveTable, read_curves
 
-SHAPES = Path(__file__).parents[1] / "automl_tf" / "search" / "pruning" / "shapes.yaml"
+SHAPES = Path(__file__).parents[1] / "automl_tf" / "search" / "pruners" / "shapes.yaml"
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99)
 PLACES = 8
 """Steps of a run at which it is asked, evenly spaced on a logarithmic scale."""
@@ -26,7 +34,7 @@ FEWEST = 20
 """Ratios of one corpus of which quantiles say something."""
 
 
-def derive(tables: Iterable[CurveTable]) -> Shapes:
+def derive(tables: Iterable[CurveTable]) -> CurvePrior:
     """The shapes of these curves.
 
     Args:
@@ -44,13 +52,13 @@ def derive(tables: Iterable[CurveTable]) -> Shapes:
         )
         for name in (RISING, RESTING, STALLED)
     }
-    return Shapes(QUANTILES, {name: [float(one) for one in row] for name, row in found.items()})
+    return CurvePrior(QUANTILES, {name: [float(one) for one in row] for name, row in found.items()})
 
 
 def _ratios(table: CurveTable) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {RISING: [], RESTING: [], STALLED: []}
     for bleu in table.curves:
-        curve = Curve.of(bleu)
+        curve = LearningCurve.of(bleu)
         steps = curve.steps[1:]
         for place in np.unique(np.geomspace(steps[0], curve.last / 2, PLACES)):
             step = float(steps[np.abs(steps - place).argmin()])
@@ -65,7 +73,7 @@ def usable(tables: dict[str, CurveTable]) -> dict[str, CurveTable]:
     return {name: table for name, table in tables.items() if "embed" in table.table.rows[0]}
 
 
-def to_yaml(shapes: Shapes, names: Iterable[str]) -> str:
+def to_yaml(shapes: CurvePrior, names: Iterable[str]) -> str:
     """The file of shapes."""
     rows = {"quantiles": shapes.quantiles, **shapes.ratios}
     body = "\n".join(

@@ -7,7 +7,8 @@ Rows of a table are tried in random order, with BLEU and decoding time as object
 validation the pruner of a real study is asked, with the decoding time known from the start. What is
 counted is the share of all steps that it saves, and what that costs: the share of the Pareto front
 of the same trials, all trained to their ends, that was stopped, and the share of their hypervolume
-("front" of ``search_fronts.py``) that is lost. Shapes of curves are derived from the other pairs.
+("front" of ``search_fronts.py``) that is lost. The prior of
+curves is derived from the other pairs.
 """
 
 import argparse
@@ -24,8 +25,8 @@ from optuna.trial import TrialState
 
 import derive_shapes
 from automl_tf.config.study import AutoPruner
-from automl_tf.search.pruners.front import FrontPruner
-from automl_tf.search.pruners.shapes import Shapes
+from automl_tf.search.pruners.curves import CurvePrior
+from automl_tf.search.pruners.pruner import ParetoPruner
 from automl_tf.search.schema import VALIDATIONS
 from derive_costs import COLUMNS
 from hpo_curves import CurveTable, read_curves
@@ -53,7 +54,7 @@ class Contest:
     name: str
     curves: Sequence[Mapping[int, float]]
     values_N2: Array
-    shapes: Shapes
+    shapes: CurvePrior
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def replay(contest: Contest, chance: float, trials: int, seed: int) -> Replay:
     study = optuna.create_study(directions=DIRECTIONS)
     longest = max(max(curve) for curve in contest.curves)
     settings = AutoPruner(kind="auto", chance=chance)
-    pruner = FrontPruner(settings, OBJECTIVES, longest, contest.shapes)
+    pruner = ParetoPruner(settings, OBJECTIVES, longest, contest.shapes)
     trained = [_train(study, pruner, contest, row) for row in rows]
     whole = [max(contest.curves[row]) for row in rows]
     was_stopped = np.array(trained) < whole
@@ -93,7 +94,7 @@ def replay(contest: Contest, chance: float, trials: int, seed: int) -> Replay:
     )
 
 
-def _train(study: optuna.Study, pruner: FrontPruner, contest: Contest, row: int) -> int:
+def _train(study: optuna.Study, pruner: ParetoPruner, contest: Contest, row: int) -> int:
     """Tells a trial its validations; the steps until it was stopped or complete."""
     trial = study.ask()
     bleu, latency = contest.values_N2[row]
@@ -103,7 +104,10 @@ def _train(study: optuna.Study, pruner: FrontPruner, contest: Contest, row: int)
     for step, at in curve.items():
         told[str(step)] = {"bleu": at}
         trial.set_user_attr(VALIDATIONS, told)
-        if step < max(curve) and pruner.reason_to_stop(study, trial.number):
+        if step == max(curve):
+            break
+        trials = study.get_trials(deepcopy=False)
+        if pruner.judge(trials[trial.number], trials).stop:
             study.tell(trial, state=TrialState.PRUNED)
             return step
     study.tell(trial, [bleu, latency])
@@ -160,7 +164,7 @@ def _contests(folder: Path) -> list[Contest]:
     ]
 
 
-def _contest(name: str, runs: CurveTable, shapes: Shapes) -> Contest:
+def _contest(name: str, runs: CurveTable, shapes: CurvePrior) -> Contest:
     seconds_N = runs.table.costs[COLUMNS["latency"]]
     # A run that diverged was never decoded with.
     timed = [index for index, seconds in enumerate(seconds_N) if np.isfinite(seconds)]

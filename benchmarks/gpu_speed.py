@@ -35,9 +35,9 @@ WHOLE, EAGER, ALONE = "whole trial", "kernel by kernel", "1 worker"
 
 def measure(case: Case) -> Result:
     """Trains for some epochs."""
+    from automl_tf.training.events import Decision, Validation
     from automl_tf.training.fit import fit
     from automl_tf.training.module import TranslationModule
-    from automl_tf.training.watching import Decision, Validation
 
     if case["eager"]:
         TranslationModule.uses_graphs = False  # type: ignore[method-assign,assignment]

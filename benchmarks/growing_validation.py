@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from automl_tf.scoring.sentences import SentenceStatistics
-    from automl_tf.training.watching import Validation
+    from automl_tf.training.events import Validation
 
 DEFAULTS = TrainingConfig()
 VALIDATIONS = DEFAULTS.max_steps // DEFAULTS.validate_every
@@ -108,8 +108,8 @@ def _errors(systems: Sequence["SentenceStatistics"], size: int) -> Result:
 
 def _told(study: Path, steps: int, every: int, **settings: Any) -> list["Validation"]:  # noqa: ANN401
     """The validations of a training."""
+    from automl_tf.training.events import Decision
     from automl_tf.training.fit import fit
-    from automl_tf.training.watching import Decision
 
     told: list[Validation] = []
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_tf.search.samplers.prior import BATCH, STEPS
+from automl_tf.search.samplers.priors import BATCH, STEPS
 from hpo_tables import BLEU, COSTS, NO_SETTINGS, PAIRS, HpoTable, searched_rows
 
 Run = Mapping[str, Any]

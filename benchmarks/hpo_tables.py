@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_tf.search.samplers.text import Text
+from automl_tf.search.samplers.priors import CorpusInfo
 
 PAIRS = {
     "sw-en": 24_000,
@@ -61,10 +61,10 @@ class HpoTable:
     costs: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
-    def text(self) -> Text:
+    def text(self) -> CorpusInfo:
         """The corpus; a table is named after its languages."""
         source, _, target = self.name.partition("-")
-        return Text(self.num_pairs, (source, target))
+        return CorpusInfo(self.num_pairs, (source, target))
 
     def choices(self) -> dict[str, list[Any]]:
         """The values of each column, in ascending order."""

@@ -15,22 +15,24 @@ from optuna.trial import TrialState
 from automl_tf.config.files import read_study
 from automl_tf.config.study import Study
 from automl_tf.data.prepare import prepare
+from automl_tf.home import HomeDirectory
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.search import worker
-from automl_tf.search.context import TrialResult, WorkerContext
+from automl_tf.search.context import WorkerContext
+from automl_tf.search.events import EventWriter, worker_line
 from automl_tf.search.join import join
-from automl_tf.search.run import Locations, OpenStudy, open_search
+from automl_tf.search.loggers import StudyLogger, SummaryFiles, TrialLogger
+from automl_tf.search.objective import TrialResult
+from automl_tf.search.ownership import Heartbeat, Ownership
+from automl_tf.search.run import Locations, OpenStudy, logger_of, open_search
+from automl_tf.search.samplers.build import distribution
 from automl_tf.search.schema import BEST_STEP, NUM_PARAMETERS, REASON, SECONDS, VALIDATIONS
-from automl_tf.search.strategy import distribution
-from automl_tf.search.study_logger import StudyLogger
-from automl_tf.search.summary_files import SummaryFiles
-from automl_tf.search.trial_logger import TrialLogger
-from automl_tf.tracking.courier import Courier
-from automl_tf.tracking.delivery import Delivery
-from automl_tf.tracking.home import default_tracking_uri
+from automl_tf.tracking.client import configure_mlflow
+from automl_tf.tracking.outbox import RunState
+from automl_tf.tracking.sender import Delivery, OutboxSender
 from automl_tf.training.attention_map import AttentionMap
+from automl_tf.training.events import CurvePoint, Validation
 from automl_tf.training.module import TranslationModule
-from automl_tf.training.watching import CurvePoint, Validation
 from contest import CACHE
 from measuring import Result
 
@@ -97,22 +99,24 @@ def trial(study: Path, folder: Path, words: Sequence[str], *, is_logged: bool) -
     run_trial = vars(worker)["run_trial"]
     before: defaultdict[str, float] = defaultdict(float)
 
-    def run(trial: optuna.Trial, bench: WorkerContext) -> TrialResult:
+    def run(
+        trial: optuna.Trial, ownership: Ownership, heartbeat: Heartbeat, bench: WorkerContext
+    ) -> TrialResult:
         """A trial, and the delivery of it, once the store is connected to."""
         bench.tracking.flush(DELIVERY_SECONDS)
         before.update(cpu.seconds)
         started = time.process_time()
-        ending: TrialResult = run_trial(trial, bench)
+        ending: TrialResult = run_trial(trial, ownership, heartbeat, bench)
         bench.tracking.flush(DELIVERY_SECONDS)
         whole.seconds["trial"] += time.process_time() - started
         return ending
 
     vars(worker)["run_trial"] = run
     if not is_logged:
-        Courier.post = lambda *_: None  # type: ignore[method-assign]
+        OutboxSender.post = lambda *_: None  # type: ignore[method-assign]
         TranslationModule.attention_maps = lambda self: ()  # type: ignore[method-assign]  # noqa: ARG005
     opened, places = _opened(read_study(study, ["budget.trials=1", *words]), folder)
-    join(opened, places, lambda _: None, leaves_with_parent=True)
+    join(opened, places, EventWriter(None, worker_line), leaves_with_parent=True)
     accounts = ("maps", "handed over", "delivery")
     figures = {name: cpu.seconds[name] - before[name] for name in accounts}
     return {"trial": whole.seconds["trial"], "once": before["delivery"], **figures}
@@ -128,7 +132,7 @@ def store(study: Path, folder: Path, trials: int) -> Result:
     """
     opened, places = _opened(read_study(study, []), folder)
     validations = list(_validations(opened, places))
-    with StudyLogger.open(opened.study, opened.definition, places.home, places.tracking) as telling:
+    with logger_of(opened, places) as telling:
         _tell(opened, places, telling, validations)
         assert telling.run.flush(DELIVERY_SECONDS)
         _fill(opened, places, trials)
@@ -136,7 +140,7 @@ def store(study: Path, folder: Path, trials: int) -> Result:
         wall.watch("waits", TrialLogger, "__init__", "begin", "validated", "end")
         wall.watch("refresh", StudyLogger, "refresh")
         cpu.watch("delivery", Delivery, "send_all")
-        cpu.watch("files", SummaryFiles, "_make")
+        cpu.watch("files", SummaryFiles, "_write_or_warn")
         for _ in range(TOLD):
             _tell(opened, places, telling, validations)
         assert telling.run.flush(DELIVERY_SECONDS)
@@ -148,15 +152,16 @@ def store(study: Path, folder: Path, trials: int) -> Result:
 
 
 def _opened(study: Study, home: Path) -> tuple[OpenStudy, Locations]:
+    configure_mlflow()
     CACHE.mkdir(parents=True, exist_ok=True)
     (home / "cache").symlink_to(CACHE)
-    places = Locations(home, f"sqlite:///{home / 'studies.db'}", default_tracking_uri(home))
+    places = Locations(home, f"sqlite:///{home / 'studies.db'}", HomeDirectory(home).tracking_uri)
     return open_search(study, places), places
 
 
 def _validations(opened: OpenStudy, places: Locations) -> Iterator[Validation]:
     """Validations as a trial tells them, with the references for translations."""
-    config = opened.definition.study.trial_config({}, 1)
+    config = opened.record.study.trial_config({}, 1)
     data = prepare(config, places.home / "cache")
     scorer = Scorer(data.validation.target_text, config.corpus.target_lang)
     words = tuple(f"word{number}" for number in range(WORDS_OF_A_MAP))
@@ -186,14 +191,14 @@ def _tell(
     opened: OpenStudy, places: Locations, telling: StudyLogger, validations: Sequence[Validation]
 ) -> None:
     """Tells MLflow of a trial as a worker does, and of the study as the search does."""
-    domains = opened.definition.space.domains
+    domains = opened.record.space.domains
     asked = opened.study.ask({name: distribution(domains[name]) for name in domains})
-    config = opened.definition.study.trial_config(asked.params, asked.number)
-    told = TrialLogger(asked, config, telling.run)
+    config = opened.record.study.trial_config(asked.params, asked.number)
+    told = TrialLogger(asked, 1, config, telling.run)
     told.begin(config, prepare(config, places.home / "cache"), {NUM_PARAMETERS: NUM_WEIGHTS})
     for validation in validations:
         told.validated(validation)
-    told.end("complete", None)
+    told.end(RunState.COMPLETE, None)
     for name, value in ATTRIBUTES.items():
         asked.set_user_attr(name, value)
     opened.study.tell(asked, 1.0)

@@ -18,16 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from automl_tf.config.corpus import Corpus, SyntheticCorpus
-from automl_tf.config.settings import TrialConfig, unflatten
-from automl_tf.config.space import Domain, Scalar
-from automl_tf.config.space_file import read_space
+from automl_tf.config.settings import Corpus, SyntheticCorpus, TrialConfig, unflatten
+from automl_tf.config.space import Domain, Scalar, read_space
 from automl_tf.data.prepare import prepare
 from automl_tf.errors import UserError
+from automl_tf.training.events import Decision
 from automl_tf.training.fit import fit
 from automl_tf.training.footprint import MEGABYTE, Extent, arithmetic_here, footprint
 from automl_tf.training.machine import peak_memory_mb
-from automl_tf.training.watching import Decision
 from contest import CACHE, ROOT, STUDY
 from measuring import Case, Result, answer, measure_in_turns, medians
 from reporting import Table, new_plot, number, publish

@@ -13,21 +13,21 @@ from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
 from lightning.pytorch.loops.optimization.automatic import Closure
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from automl_tf.config.corpus import Corpus
 from automl_tf.config.files import read_study
-from automl_tf.config.settings import TrainingConfig
+from automl_tf.config.settings import Corpus, TrainingConfig
 from automl_tf.data.batches import TrainingBatches
+from automl_tf.home import HomeDirectory
 from automl_tf.search import join, run, worker
+from automl_tf.search.events import EventWriter, worker_line
 from automl_tf.search.run import Locations
 from automl_tf.search.storage import default_url
-from automl_tf.tracking.courier import Courier
-from automl_tf.tracking.delivery import Delivery
-from automl_tf.tracking.home import default_tracking_uri
-from automl_tf.training import watcher
+from automl_tf.tracking.client import configure_mlflow
+from automl_tf.tracking.sender import Delivery, OutboxSender
+from automl_tf.training import callback
+from automl_tf.training.events import Decision
 from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.optimizer import MasterAdamW
-from automl_tf.training.watching import Decision
 from contest import corpus, settings_of, trial_config
 from handwritten import Shape
 from ledger import Ledger
@@ -72,10 +72,10 @@ def libraries(study: Path, shape: Shape, folder: Path, validations: int) -> Resu
     ledger.watch("Optuna", worker, "claim")
     ledger.watch("Optuna", optuna.Study, "ask", "tell", "get_trials", "set_user_attr")
     ledger.watch("Optuna", optuna.Trial, "report", "should_prune", "set_user_attr")
-    ledger.watch("MLflow", Courier, "post")
+    ledger.watch("MLflow", OutboxSender, "post")
     ledger.watch("MLflow", Delivery, "send_all")
     ledger.watch("checkpoints", Trainer, "save_checkpoint")
-    ledger.watch("checkpoints", watcher, "save_weights")
+    ledger.watch("checkpoints", callback, "save_weights")
     cut = cut_corpus(study, folder, train=1.0, validation=FEW_VALIDATION_PAIRS)
     max_steps = validations * STEPS_A_VALIDATION
     _search(study, cut, shape, folder, max_steps, STEPS_A_VALIDATION)
@@ -95,8 +95,12 @@ def validation(study: Path, shape: Shape, folder: Path, steps: int) -> Result:
     )
     data = corpus(study)
     stopwatch = Stopwatch(seconds=float("inf"))
-    # It is asked after each step but the last one.
-    fit(config, data, folder, lambda _: Decision.CONTINUE, should_pause=stopwatch.lap)
+
+    def lap() -> bool:
+        # Asked after each step but the last one, and then during the validation.
+        return stopwatch.steps < steps - 1 and stopwatch.lap()
+
+    fit(config, data, folder, lambda _: Decision.CONTINUE, should_pause=lap)
     return {
         "seconds_a_step": stopwatch.seconds_a_step,
         "validation": ledger.seconds["validation"],
@@ -154,9 +158,10 @@ def _search(
         fixed,
         [{"training.learning_rate": rate} for rate in rates],
     )
-    places = Locations(home, default_url(home), default_tracking_uri(home))
+    configure_mlflow()
+    places = Locations(home, default_url(home), HomeDirectory(home).tracking_uri)
     opened = run.open_search(read_study(written), places)
-    join.join(opened, places, lambda _: None)
+    join.join(opened, places, EventWriter(None, worker_line))
 
 
 def _before(owner: Any, name: str, act: Callable[[], None]) -> None:  # noqa: ANN401 - any object

@@ -20,8 +20,8 @@ from automl_tf.config.study import Study
 from automl_tf.data.prepare import prepare
 from automl_tf.model.size import num_parameters
 from automl_tf.search.events import Event, TrialEnded, TrialStarted, TrialValidated, encode
+from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
-from automl_tf.training.watching import Decision, Outcome, Validation
 
 
 def main() -> None:

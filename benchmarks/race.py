@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accounts import Account
+from automl_tf.training.signals import StopRequest
 
 SAVING_SECONDS = 90
 """How long a search may take to leave once it is asked to."""
@@ -62,7 +63,7 @@ def race(
     cores: Sequence[int],
     folder: Path,
     minutes: float,
-    asked: threading.Event,
+    stop: StopRequest,
 ) -> tuple[dict[str, Account], str | None]:
     """Runs some searches at once until their time is over, or all or a broken one have ended.
 
@@ -71,7 +72,7 @@ def race(
         cores: The core of each.
         folder: Where each writes what it says beside its lines.
         minutes: Wall time of each from the start of its process.
-        asked: Set when they are to end before their time.
+        stop: Set when they are to end before their time.
 
     Returns:
         What each has told in its time, and what went wrong, if anything.
@@ -84,8 +85,9 @@ def race(
         complaint = None
         while complaint is None and time.monotonic() < began + 60 * minutes:
             is_over = all(racer.process.poll() is not None for racer in racers)
-            if is_over or asked.wait(0.2):
+            if is_over or stop.is_set():
                 break
+            time.sleep(0.2)
             complaint = next(filter(None, (racer.complaint() for racer in racers)), None)
     finally:
         for racer in racers:

@@ -26,17 +26,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna._hypervolume import compute_hypervolume
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 
-from automl_tf.config.space_file import read_space
-from automl_tf.search.samplers.cost_prior import Costs
-from automl_tf.search.samplers.history import note_text
-from automl_tf.search.samplers.models import ALONE, MODELS
-from automl_tf.search.samplers.prior import Well
-from automl_tf.search.samplers.sampler import PriorGPSampler
-from automl_tf.search.strategy import distribution, trial_seed
+from automl_tf.config.space import read_space
+from automl_tf.search.optuna_compat import compute_hypervolume
+from automl_tf.search.samplers.build import distribution
+from automl_tf.search.samplers.gp import NO_PRIOR, PRIOR_HYPOTHESES
+from automl_tf.search.samplers.history import record_corpus_info
+from automl_tf.search.samplers.prior_gp import PriorGPSampler
+from automl_tf.search.samplers.priors import Costs, Optimum
+from automl_tf.search.schema import trial_seed
 from derive_costs import COLUMNS, derive_costs
 from derive_prior import Known, derive, usable
 from hpo_tables import HpoTable, read_tables
@@ -68,7 +68,7 @@ class Contest:
     """
 
     table: HpoTable
-    wells: Mapping[str, Well]
+    wells: Mapping[str, Optimum]
     costs: Costs
 
     @property
@@ -91,7 +91,7 @@ def auto(
     """Our sampler, with what it knows or without."""
     own = OwnRows(contest.table)
     study = optuna.create_study(directions=DIRECTIONS)
-    note_text(study, contest.table.text)
+    record_corpus_info(study, contest.table.text)
     costs = contest.costs if knows_costs else {}
     tried: list[int] = []
     for trial_number in range(trials):
@@ -100,7 +100,7 @@ def auto(
             trial_seed(seed, trial_number),
             (),
             contest.wells,
-            MODELS if knows else ALONE,
+            PRIOR_HYPOTHESES if knows else NO_PRIOR,
             choose_from=own.rows,
             costs=costs,
         )
@@ -154,7 +154,7 @@ def references(losses_N2: Array) -> dict[str, Array]:
 
 def hypervolume(losses_N2: Array, reference: Array) -> float:
     """The area that points dominate below a reference point."""
-    return float(compute_hypervolume(np.minimum(losses_N2, reference), reference))
+    return compute_hypervolume(np.minimum(losses_N2, reference), reference)
 
 
 def on_front(losses_N2: Array) -> NDArray[np.bool_]:

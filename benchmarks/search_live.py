@@ -30,15 +30,14 @@ import json
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accounts import Account
-from automl_tf.config.corpus import Corpus, FilesCorpus, SplitFiles
 from automl_tf.config.files import read_study
-from automl_tf.training.leaving import asked_to_leave
+from automl_tf.config.settings import Corpus, FilesCorpus, SplitFiles
+from automl_tf.training.signals import StopRequest, stop_on_signals
 from contest import STUDY
 from race import race
 from reporting import RESULTS, Table, new_plot, percent, publish
@@ -60,14 +59,14 @@ def main() -> None:
     """Runs both searches with each seed and compares them."""
     options = _options()
     rounds: dict[int, dict[str, Account]] = {}
-    with asked_to_leave() as asked, tempfile.TemporaryDirectory(prefix="search-live-") as name:
+    with stop_on_signals() as stop, tempfile.TemporaryDirectory(prefix="search-live-") as name:
         work = options.keep or Path(name)
         for turn, seed in enumerate(options.seeds):
-            rounds[seed], complaint = _round(options, work / f"seed-{seed}", turn, seed, asked)
-            _publish(options, rounds, is_whole=not (complaint or asked.is_set()))
+            rounds[seed], complaint = _round(options, work / f"seed-{seed}", turn, seed, stop)
+            _publish(options, rounds, is_whole=not (complaint or stop.is_set()))
             if complaint:
                 sys.exit(complaint)
-            if asked.is_set():
+            if stop.is_set():
                 sys.exit("Ended before its time.")
 
 
@@ -84,7 +83,7 @@ def _options() -> argparse.Namespace:
 
 
 def _round(
-    options: argparse.Namespace, folder: Path, turn: int, seed: int, asked: threading.Event
+    options: argparse.Namespace, folder: Path, turn: int, seed: int, stop: StopRequest
 ) -> tuple[dict[str, Account], str | None]:
     """Both searches with one seed; what went wrong, if anything."""
     homes = {name: folder / name for name in (PLAIN, OURS)}
@@ -101,7 +100,7 @@ def _round(
     # They change places from seed to seed.
     cores = [there_are[(turn + place) % len(there_are)] for place in range(len(commands))]
     print(f"seed {seed}: {' and '.join(commands)}, {options.minutes:g} minutes", file=sys.stderr)
-    return race(commands, cores, folder, options.minutes, asked)
+    return race(commands, cores, folder, options.minutes, stop)
 
 
 def _write_study(folder: Path, options: argparse.Namespace, seed: int) -> Path:

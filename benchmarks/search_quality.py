@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
 from optuna.trial import create_trial
 
-from automl_tf.config.space_file import read_space
-from automl_tf.search.samplers.history import note_text
-from automl_tf.search.samplers.models import ALONE, MODELS
-from automl_tf.search.samplers.prior import Well
-from automl_tf.search.samplers.sampler import PriorGPSampler
-from automl_tf.search.strategy import distribution, trial_seed
+from automl_tf.config.space import read_space
+from automl_tf.search.samplers.build import distribution
+from automl_tf.search.samplers.gp import NO_PRIOR, PRIOR_HYPOTHESES
+from automl_tf.search.samplers.history import record_corpus_info
+from automl_tf.search.samplers.prior_gp import PriorGPSampler
+from automl_tf.search.samplers.priors import Optimum
+from automl_tf.search.schema import trial_seed
 from derive_prior import Known, derive, read_known, usable
 from hpo_curves import read_stopped
 from hpo_tables import HpoTable, read_tables
@@ -80,8 +81,8 @@ class Contest:
 
     table: HpoTable
     others: Sequence[HpoTable]
-    prior: Mapping[str, Well]
-    far_prior: Mapping[str, Well]
+    prior: Mapping[str, Optimum]
+    far_prior: Mapping[str, Optimum]
     storage: optuna.storages.BaseStorage
 
 
@@ -100,11 +101,11 @@ def auto(
         storage=contest.storage,
         study_name=f"{table.name} {kind} {learns} {seed} {time.perf_counter_ns()}",
     )
-    note_text(study, table.text)
+    record_corpus_info(study, table.text)
     wells = contest.far_prior if kind == "other corpora" else contest.prior
-    models = ALONE if kind == "alone" else MODELS
+    models = NO_PRIOR if kind == "alone" else PRIOR_HYPOTHESES
     if kind == "long":
-        wells = {name: replace(well, per_haste=0.0) for name, well in wells.items()}
+        wells = {name: replace(well, per_shortness=0.0) for name, well in wells.items()}
     if kind == "upside down":
         wells = {
             name: replace(well, loss_below=-well.loss_below, loss_above=-well.loss_above)
@@ -227,7 +228,7 @@ def _contest(table: HpoTable, tables: Mapping[str, HpoTable], known: Known) -> C
     storage = optuna.storages.InMemoryStorage()
     for other in others:
         study = optuna.create_study(direction="maximize", storage=storage, study_name=other.name)
-        note_text(study, other.text)
+        record_corpus_info(study, other.text)
         own = OwnRows(other)
         study.add_trials(
             [

@@ -16,12 +16,16 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
-from automl_tf.config.space_file import read_space
+from automl_tf.config.space import read_space
 from automl_tf.config.study import StudyConfig
 from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
-from automl_tf.search.context import TrialResult, WorkerContext
+from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import Event
+from automl_tf.search.objective import TrialResult
 from automl_tf.search.opening import open_study
+from automl_tf.search.ownership import Heartbeat, Ownership
+from automl_tf.search.pruners.build import build_pruner
+from automl_tf.search.samplers.build import distribution
 from automl_tf.search.schema import (
     BEST_SENTENCES,
     BEST_STEP,
@@ -39,7 +43,6 @@ from automl_tf.search.schema import (
     StudyRecord,
 )
 from automl_tf.search.storage import open_storage
-from automl_tf.search.strategy import build_pruner, distribution
 from contest import ROOT
 
 VALIDATIONS_A_TRIAL, SECONDS_A_VALIDATION = 5, 1.0
@@ -112,7 +115,7 @@ class Place:
         return WorkerContext(
             storage=storage,
             study=study,
-            definition=definition,
+            record=definition,
             home=self.home,
             tracking=None,  # type: ignore[arg-type]
             tell=tell,
@@ -120,7 +123,9 @@ class Place:
         )
 
 
-def simulated(trial: optuna.Trial, bench: WorkerContext) -> TrialResult:
+def simulated(
+    trial: optuna.Trial, _ownership: Ownership, _heartbeat: Heartbeat, bench: WorkerContext
+) -> TrialResult:
     """A trial that sleeps, and tells the storage what a real one does."""
     return validated(trial, bench, SECONDS_A_VALIDATION)
 
@@ -160,7 +165,7 @@ def validated(trial: optuna.Trial, bench: WorkerContext, pause: float) -> TrialR
 def fill(place: Place, up_to: int) -> None:
     """Adds ended trials to a study until it has so many."""
     bench = place.bench()
-    domains = bench.definition.space.domains
+    domains = bench.record.space.domains
     distributions = {name: distribution(domain) for name, domain in domains.items()}
     there = len(bench.study.get_trials(deepcopy=False))
     sampler = optuna.samplers.RandomSampler(seed=there)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from automl_tf.config.corpus import Corpus, FilesCorpus
+from automl_tf.config.settings import Corpus, FilesCorpus
 from automl_tf.data.corpora import load_corpus
 from contest import CACHE, trial_config
 

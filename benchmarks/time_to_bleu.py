@@ -44,9 +44,9 @@ def measure(case: Case) -> Result:
     """Trains, translates and scores."""
     from automl_tf.bundle.bundle import Bundle
     from automl_tf.release.evaluate import evaluate_test
+    from automl_tf.training.checkpoints import load_best
+    from automl_tf.training.events import Decision, Validation
     from automl_tf.training.fit import fit
-    from automl_tf.training.watching import Decision, Validation
-    from automl_tf.training.weights import load_best
 
     config = _config(case)
     data = prepare(config, CACHE)

@@ -122,8 +122,8 @@ def _train_marian(shape: Shape, data: PreparedData, stopwatch: Stopwatch, case: 
 
 
 def _train_ours(shape: Shape, study: Path, stopwatch: Stopwatch, batch_tokens: int) -> list[int]:
+    from automl_tf.training.events import Decision
     from automl_tf.training.fit import fit
-    from automl_tf.training.watching import Decision
 
     config = trial_config(
         study, shape, batch_tokens=batch_tokens, max_steps=FAR_AWAY, validate_every=FAR_AWAY

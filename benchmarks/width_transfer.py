@@ -27,8 +27,8 @@ import torch
 
 from automl_tf.config.settings import LearningRateScale, TrialConfig, unflatten
 from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.training.events import Decision, Validation
 from automl_tf.training.fit import fit
-from automl_tf.training.watching import Decision, Validation
 from contest import CACHE
 from reporting import Table, new_plot, publish
 

@@ -22,8 +22,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import automl_tf.search.worker as loop
-from automl_tf.search.events import Event, TrialEnded
+import optuna
+from optuna.trial import TrialState
+
+from automl_tf.search import worker
+from automl_tf.search.context import WorkerContext
+from automl_tf.search.ownership import this_process
+from automl_tf.search.schema import WORKER
 from automl_tf.search.storage import default_url
 from measuring import Result
 from reporting import Table, new_plot, number, percent, publish
@@ -48,17 +53,15 @@ HOURLY, SHARE = "trials_an_hour", "share_of_ideal"
 LATENCIES = ("join", "ask", "tell")
 
 
+def _no_confirmation(_study: optuna.Study) -> WorkerContext:
+    raise AssertionError("the study asks for none")
+
+
 def work(place: Place, barrier: Any, told: Any) -> None:  # noqa: ANN401 - of a context
     """A worker: joins, waits for the others, works until the time is over."""
-    loop.run_trial = simulated  # type: ignore[attr-defined]
+    vars(worker)["run_trial"] = simulated
     barrier.wait(LONGEST_WAIT_SECONDS)
     opened = time.monotonic()
-    ended: list[TrialEnded] = []
-
-    def tell(event: Event) -> None:
-        if isinstance(event, TrialEnded):
-            ended.append(event)
-
     joined = place.bench()
     joining = time.monotonic() - opened
     # Only when all have joined does the time of any begin.
@@ -66,12 +69,16 @@ def work(place: Place, barrier: Any, told: Any) -> None:  # noqa: ANN401 - of a 
     started, cpu = time.monotonic(), time.process_time()
     bench = dataclasses.replace(
         joined,
-        tell=tell,
         should_pause=lambda: time.monotonic() > started + WINDOW_SECONDS,
     )
-    loop.work(bench)
+    worker.Worker(bench, _no_confirmation).work()
+    mine = [
+        trial
+        for trial in bench.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if trial.user_attrs[WORKER] == this_process().name
+    ]
     bench.storage.engine.dispose()
-    told.put((len(ended), time.monotonic() - started, time.process_time() - cpu, joining))
+    told.put((len(mine), time.monotonic() - started, time.process_time() - cpu, joining))
 
 
 def trials_an_hour(place: Place, workers: int) -> Result:
@@ -105,8 +112,9 @@ def ask_and_tell(place: Place, told: Any) -> None:  # noqa: ANN401 - of a contex
     asks, tells = [], []
     for _ in range(ASKED):
         started = time.perf_counter()
-        trial = loop.claim(bench)
-        assert trial is not None
+        claimed = worker.Worker(bench, _no_confirmation).claim()
+        assert claimed is not None
+        trial = claimed.trial
         asked = time.perf_counter()
         ending = validated(trial, bench, pause=0.0)
         bench.study.tell(trial, list(ending.values))

@@ -18,8 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from automl_tf.config.corpus import Corpus, SplitFiles
-from automl_tf.config.settings import GROUPS, TrialConfig
+from automl_tf.config.settings import GROUPS, Corpus, SplitFiles, TrialConfig
 from automl_tf.config.space import Choices, Range
 from automl_tf.config.study import DIRECTIONS, Budget, Confirm, Pruner, Sampler, StudyConfig
 

@@ -13,12 +13,15 @@ import torch
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.tracking.client import configure_mlflow
 from benchmarks.servers import PostgreSQL, find_programs
 
 # Several processes test at once, and each trains: with a thread for every core they wait for each
 # other. What the tests start inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+# As the command line does: no telemetry, and a dead server is noticed at once.
+configure_mlflow()
 
 WORDS = ["eins", "zwei", "drei", "vier", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 

@@ -4,7 +4,7 @@ Loading executes nothing from the directory: weights are safetensors, the rest i
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from automl_tf.config.files import read_export
+from automl_tf.config.files import read_export, to_yaml
 from automl_tf.config.settings import TrialConfig
-from automl_tf.config.writing import to_yaml
 from automl_tf.data.characters import normalize
 from automl_tf.data.subwords import BOS, EOS, PAD
 from automl_tf.data.vocabulary import Vocabulary
-from automl_tf.decoding.engines import decoder
+from automl_tf.decoding.engines import decoder, decoding_batches
 from automl_tf.errors import Place, UserError
 from automl_tf.model.transformer import Transformer
 
@@ -30,6 +29,8 @@ FORMAT = 1
 CARD = "bundle.json"
 CONFIG = "config.yaml"
 WEIGHTS = "model.safetensors"
+UNFINISHED = ".unfinished"
+"""Subdirectory of the files of a bundle that is being written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,33 +74,73 @@ class Bundle:
             beam_size: Hypotheses of the beam search, as configured when not given.
             length_penalty: Its length penalty, as configured when not given.
         """
-        decoding = self.config.decoding
-        kept = [index for index, text in enumerate(sentences) if normalize(text)]
-        encoded = self.vocabulary.source.encode_batch([sentences[index] for index in kept])
-        best = decoder(decoding.engine)(
-            self.model,
-            [[*ids[: self.config.data.max_length], EOS] for ids in encoded],
-            bos=BOS,
-            eos=EOS,
-            pad=PAD,
-            beam_size=beam_size or decoding.beam_size,
-            length_penalty=decoding.length_penalty if length_penalty is None else length_penalty,
-        )
-        texts = self.vocabulary.target.decode_batch([list(found.tokens) for found in best])
         translations = [""] * len(sentences)
-        for index, text in zip(kept, texts, strict=True):
-            translations[index] = text
+        for batch in self.translate_batches(sentences, beam_size, length_penalty):
+            for index, text in batch.items():
+                translations[index] = text
         return translations
 
+    def translate_batches(
+        self,
+        sentences: Sequence[str],
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+    ) -> Iterator[dict[int, str]]:
+        """Yields what ``translate`` returns batch by batch, by the index of the sentence.
+
+        Args:
+            sentences: Raw text; an empty one is in no batch.
+            beam_size: As for ``translate``.
+            length_penalty: As for ``translate``.
+        """
+        decoding = self.config.decoding
+        beam_size = beam_size or decoding.beam_size
+        kept = [index for index, text in enumerate(sentences) if normalize(text)]
+        encoded = self.vocabulary.source.encode_batch([sentences[index] for index in kept])
+        sources = [[*ids[: self.config.data.max_length], EOS] for ids in encoded]
+        for batch in decoding_batches(decoding.engine, self.model, sources, beam_size):
+            best = decoder(decoding.engine)(
+                self.model,
+                [sources[number] for number in batch],
+                bos=BOS,
+                eos=EOS,
+                pad=PAD,
+                beam_size=beam_size,
+                length_penalty=(
+                    decoding.length_penalty if length_penalty is None else length_penalty
+                ),
+            )
+            texts = self.vocabulary.target.decode_batch([list(found.tokens) for found in best])
+            yield {kept[number]: text for number, text in zip(batch, texts, strict=True)}
+
     def save(self, directory: Path) -> None:
-        """Writes the bundle; its card comes last and makes it one."""
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / CARD).unlink(missing_ok=True)
-        self.vocabulary.save(directory)
-        save_file(dict(self.weights), directory / WEIGHTS)
-        (directory / CONFIG).write_text(to_yaml(self.config), encoding="utf-8")
+        """Writes the bundle in place of an older one.
+
+        Its files are moved to their places when all are written, the card last: a directory with
+        a card is a whole bundle.
+        """
+        unfinished = directory / UNFINISHED
+        unfinished.mkdir(parents=True, exist_ok=True)
+        self.vocabulary.save(unfinished)
+        save_file(dict(self.weights), unfinished / WEIGHTS)
+        (unfinished / CONFIG).write_text(to_yaml(self.config), encoding="utf-8")
         card = json.dumps({"format": FORMAT, **self.card}, indent=2, ensure_ascii=False)
-        (directory / CARD).write_text(card + "\n", encoding="utf-8")
+        (unfinished / CARD).write_text(card + "\n", encoding="utf-8")
+        (directory / CARD).unlink(missing_ok=True)
+        for path in sorted(unfinished.iterdir(), key=lambda path: path.name == CARD):
+            path.replace(directory / path.name)
+        unfinished.rmdir()
+
+
+def is_free(directory: Path) -> bool:
+    """Returns whether a bundle may be written to a directory without harm to anything else.
+
+    It may be absent or empty, or hold a bundle whose writing was interrupted.
+    """
+    if not directory.exists():
+        return True
+    names = {path.name for path in directory.iterdir()}
+    return not names or (UNFINISHED in names and CARD not in names)
 
 
 def load(directory: Path) -> Bundle:
@@ -108,8 +149,30 @@ def load(directory: Path) -> Bundle:
     Raises:
         UserError: If the directory is none, or is damaged.
     """
-    card_path = directory / CARD
-    if not card_path.is_file():
+    card = _card(directory)
+    try:
+        weights = load_file(directory / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise _damaged(directory, error) from None
+    config = read_export(directory / CONFIG).trial_config()
+    bundle = Bundle(config, Vocabulary.load(directory), weights, card)
+    _check_weights(bundle, directory)
+    return bundle
+
+
+def read_card(directory: Path) -> tuple[TrialConfig, dict[str, Any]]:
+    """Returns the configuration and the card of a bundle, without its weights.
+
+    Raises:
+        UserError: If the directory is no bundle, or is damaged.
+    """
+    card = _card(directory)
+    return read_export(directory / CONFIG).trial_config(), card
+
+
+def _card(directory: Path) -> dict[str, Any]:
+    path = directory / CARD
+    if not path.is_file():
         what = "has no " + CARD if directory.is_dir() else "is not a directory"
         raise UserError(
             f"{directory} is not a bundle: it {what}.",
@@ -117,33 +180,30 @@ def load(directory: Path) -> Bundle:
             Place(directory),
         )
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        weights = load_file(directory / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = card.get("format")
+    except (OSError, ValueError, AttributeError) as error:
+        raise _damaged(directory, error) from None
+    if found != FORMAT:
         raise UserError(
-            f"The bundle {directory} is damaged: {error}.",
-            "Train or copy it again.",
-            Place(directory),
-        ) from None
-    if card.get("format") != FORMAT:
-        raise UserError(
-            f"The bundle {directory} has format {card.get('format')}; this program reads {FORMAT}.",
+            f"The bundle {directory} has format {found}; this program reads {FORMAT}.",
             "Use the version of automl-tf that wrote it.",
-            Place(card_path),
+            Place(path),
         )
-    config = read_export(directory / CONFIG).trial_config()
-    bundle = Bundle(config, Vocabulary.load(directory), weights, card)
-    _check_weights(bundle, directory)
-    return bundle
+    return card
+
+
+def _damaged(directory: Path, error: Exception) -> UserError:
+    return UserError(
+        f"The bundle {directory} is damaged: {error}.", "Train or copy it again.", Place(directory)
+    )
 
 
 def _check_weights(bundle: Bundle, directory: Path) -> None:
     try:
         bundle.model  # noqa: B018 - building it compares names and shapes
     except RuntimeError as error:
-        raise UserError(
-            f"The bundle {directory} is damaged: its weights are not those of its configuration: "
-            f"{str(error).splitlines()[0]}",
-            "Train or copy it again.",
-            Place(directory / WEIGHTS),
+        first = str(error).splitlines()[0]
+        raise _damaged(
+            directory, ValueError(f"its weights are not those of its configuration: {first}")
         ) from None

@@ -1,60 +1,83 @@
-"""What a person or a program reads while a study runs: plain lines, JSON lines, or the result."""
+"""Displays of a running search or training: plain lines, JSON lines, or the result only."""
 
-import json
+import dataclasses
+import sys
 from contextlib import AbstractContextManager
-from types import TracebackType
+from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from typing_extensions import override
 
-from automl_tf.cli.summary import Given, header, plain_line, standing_words, summary
+from automl_tf.cli.text import (
+    PlaceOptions,
+    format_event,
+    format_header,
+    format_progress,
+    format_summary,
+)
 from automl_tf.config.study import StudyConfig
-from automl_tf.search.events import Event, Notice, StudyProgress, encode
+from automl_tf.formatting import format_count, format_json, format_loss, format_score
+from automl_tf.search.events import Event, LogMessage, StudyProgress
+from automl_tf.search.pool import OutcomeKind, SearchOutcome
 from automl_tf.search.study_view import StudyView
+
+if TYPE_CHECKING:
+    from automl_tf.training.events import CurvePoint, Validation
 
 
 class Display(AbstractContextManager["Display"]):
-    """Shows nothing but is a display."""
+    """Base class of the displays of a search. It shows nothing."""
 
-    def begin(self, board: StudyView, corpus: str) -> None:
-        """Told once what the study holds already, and of its corpus."""
+    def begin(self, view: StudyView, corpus: str) -> None:
+        """Shows the study as it stands before the search, and the corpus in words."""
 
     def show(self, worker: int | None, event: Event) -> None:
-        """Told of each event and the number of its worker, if this search has started it."""
+        """Shows an event of a worker by its number, None for workers of other processes."""
 
-    def end(self, board: StudyView, given: Given, *, interrupted: bool) -> None:
-        """Told once how the study stands."""
+    def end(self, view: StudyView, options: PlaceOptions, outcome: SearchOutcome) -> None:
+        """Shows the study after the search, with the options that the next commands need."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leaves the terminal as it was."""
+    def __exit__(self, *error: object) -> None:
+        """Restores the terminal."""
 
 
 class JsonDisplay(Display):
-    """One JSON object a line: the events, then the leaderboard."""
+    """JSON lines: each event, then the leaderboard."""
 
     @override
     def show(self, worker: int | None, event: Event) -> None:
-        _print(json.dumps({"worker": worker, **json.loads(encode(event))}))
+        kind = type(event).__name__
+        _print(format_json({"worker": worker, "event": kind, **dataclasses.asdict(event)}))
 
     @override
-    def end(self, board: StudyView, given: Given, *, interrupted: bool) -> None:
-        _print(json.dumps({"event": "SearchEnded", "interrupted": interrupted, **board.to_json()}))
+    def end(self, view: StudyView, options: PlaceOptions, outcome: SearchOutcome) -> None:
+        head = {
+            "event": "SearchEnded",
+            "outcome": outcome.kind,
+            "reason": outcome.reason or None,
+            "interrupted": outcome.kind is OutcomeKind.INTERRUPTED,
+        }
+        _print(format_json({**head, **view.to_json()}))
 
 
 class QuietDisplay(Display):
-    """The result alone."""
+    """The result only."""
 
     @override
-    def end(self, board: StudyView, given: Given, *, interrupted: bool) -> None:
-        _print("\n".join(summary(board, given, interrupted=interrupted)))
+    def end(self, view: StudyView, options: PlaceOptions, outcome: SearchOutcome) -> None:
+        _print("\n".join(format_summary(view, options, outcome)))
 
 
 class PlainDisplay(QuietDisplay):
-    """A line an event, for logs and pipes."""
+    """One line an event, for logs and pipes."""
 
     def __init__(self, config: StudyConfig, workers: int) -> None:
         self._config = config
@@ -62,30 +85,58 @@ class PlainDisplay(QuietDisplay):
         self._spent = 0
 
     @override
-    def begin(self, board: StudyView, corpus: str) -> None:
-        self._spent = board.spent
-        _print(header(self._config, self._workers, board, corpus))
+    def begin(self, view: StudyView, corpus: str) -> None:
+        self._spent = view.spent
+        _print(format_header(self._config, self._workers, view, corpus))
 
     @override
     def show(self, worker: int | None, event: Event) -> None:
         if isinstance(event, StudyProgress):
-            self._show_standing(event)
-            return
-        line = plain_line(event)
-        if line:
-            is_others = worker is None and not isinstance(event, Notice)
-            _print(f"{line} (another worker)" if is_others else line)
+            if event.spent != self._spent:
+                self._show_progress(event)
+        elif line := format_event(event):
+            is_elsewhere = worker is None and not isinstance(event, LogMessage)
+            _print(f"{line} (another worker)" if is_elsewhere else line)
 
-    def _show_standing(self, now: StudyProgress) -> None:
-        """How much of the budget is spent, when that has changed."""
-        if now.spent == self._spent:
-            return
+    def _show_progress(self, now: StudyProgress) -> None:
         self._spent = now.spent
-        words = standing_words(now.spent, self._config.budget.trials, now.counts)
-        best = "" if now.best_bleu is None else f"; best BLEU {now.best_bleu:.2f}"
+        progress = format_progress(now.spent, self._config.budget.trials, now.counts)
+        best = "" if now.best_bleu is None else f"; best BLEU {format_score(now.best_bleu)}"
         trial = "" if now.best_trial is None else f" (trial {now.best_trial})"
-        _print(f"{words}{best}{trial}")
+        _print(f"{progress}{best}{trial}")
 
 
 def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - this is the command's output
+
+
+class TrainingDisplay(Progress):
+    """A progress bar of a full training, and one line a validation; nothing where it is quiet."""
+
+    def __init__(self, max_steps: int, *, quiet: bool) -> None:
+        super().__init__(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(quiet=quiet),
+            disable=quiet or not sys.stdout.isatty(),
+        )
+        self._task = self.add_task("training", total=max_steps, state="")
+
+    def progress(self, point: "CurvePoint") -> None:
+        """Moves the bar."""
+        state = f"loss {format_loss(point.loss)}  {format_count(point.tokens_per_second)} tok/s"
+        self.update(self._task, completed=point.step, state=state)
+
+    def validated(self, validation: "Validation") -> None:
+        """Prints the scores of a validation."""
+        scores, best = validation.scores, "  best so far" if validation.is_best else ""
+        self.console.print(
+            f"step {validation.step}: BLEU {format_score(scores.bleu)}  "
+            f"chrF {format_score(scores.chrf)}  loss {format_loss(validation.loss)}  "
+            f"{format_count(len(validation.sentences))} sentences{best}",
+            highlight=False,
+        )

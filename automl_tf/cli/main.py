@@ -1,7 +1,4 @@
-"""The program's entrance: commands are found here, errors end here.
-
-Exit codes: 0 for success, 2 for a mistake that the user can mend, 130 after Ctrl-C.
-"""
+"""The entry point of the program: registers the commands and turns errors into exit codes."""
 
 import os
 import sys
@@ -10,10 +7,9 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from automl_tf.cli import browsing, exporting, searching, using
-from automl_tf.errors import UserError, disk_is_full, full_disk
-
-SUCCESS, MISTAKE, INTERRUPTED = 0, 2, 130
+from automl_tf.cli.models import evaluate, export, train, translate
+from automl_tf.cli.studies import report, search, show, studies, sync, ui, worker
+from automl_tf.errors import ExitCode, UserError, disk_is_full, full_disk
 
 app = typer.Typer(
     name="automl-tf",
@@ -23,8 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (searching, browsing, exporting, using):
-    module.register(app)
+COMMANDS = (search, worker, studies, show, report, ui, sync, export, train, evaluate, translate)
+for command in COMMANDS:
+    app.command()(command)
 
 
 def main() -> None:
@@ -34,11 +31,11 @@ def main() -> None:
     except UserError as error:
         _refuse(error)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read the output has left, as `head` does: there is nobody to complain to.
+        # The reader of the output has closed it, as `head` does: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(SUCCESS)
+        sys.exit(ExitCode.SUCCESS)
     except Exception as error:
         if not disk_is_full(error):
             raise
@@ -49,4 +46,4 @@ def _refuse(error: UserError) -> NoReturn:
     Console(stderr=True, soft_wrap=True, highlight=False).print(
         f"error: {error}", markup=False, style="red"
     )
-    sys.exit(MISTAKE)
+    sys.exit(ExitCode.USER_ERROR)

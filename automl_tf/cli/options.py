@@ -1,15 +1,32 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-HOME_VARIABLE = "AUTOML_TF_HOME"
-STORAGE_VARIABLE = "AUTOML_TF_STORAGE"
-TRACKING_VARIABLE = "AUTOML_TF_TRACKING"
+from automl_tf.config.base import STUDY_NAME_RULE, is_stored_name
+from automl_tf.errors import UserError
+from automl_tf.home import HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
 
+DEFAULT_HOME = Path("runs")
+
+
+def check_study_name(name: str | None) -> str | None:
+    """Returns a study's name, or raises a UserError if no study can have it."""
+    if name is not None and not is_stored_name(name):
+        raise UserError(
+            f"No study can be named {name!r}: {STUDY_NAME_RULE}.",
+            "List the studies with `automl-tf studies`.",
+        )
+    return name
+
+
+StudyName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the study.", callback=check_study_name)
+]
 Home = Annotated[
     Path,
     typer.Option(
@@ -25,7 +42,7 @@ Storage = Annotated[
         "--storage",
         envvar=STORAGE_VARIABLE,
         show_envvar=True,
-        help="URL of the study database; SQLite in the home directory when not given.",
+        help="URL of the study database. Default: SQLite in the home directory.",
         show_default=False,
     ),
 ]
@@ -34,7 +51,7 @@ Tracking = Annotated[
     typer.Option(
         "--tracking",
         envvar=TRACKING_VARIABLE,
-        help="URI of an MLflow server or store; the home directory's own when not given.",
+        help="URI of an MLflow server or store; MLFLOW_TRACKING_URI or the home's own without it.",
         show_default=False,
     ),
 ]
@@ -43,20 +60,26 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Replaces a value of the file, by dotted path; may be repeated.",
+        help="Replaces a value of the file, by dotted path. May be repeated.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")]
-
-DEFAULT_HOME = Path("runs")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")]
 
 
 def silence_libraries() -> None:
-    """Keeps progress bars and notices of libraries out of our own output.
+    """Keeps progress bars and notices of libraries out of the output.
 
-    Called before the libraries are imported: some read these settings then and never again.
+    Must be called before the libraries are imported: some read these variables only then.
     """
+    from automl_tf.tracking.client import configure_mlflow
+
+    configure_mlflow()
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        Path.home()
+    except RuntimeError:
+        # A container's user may have no name and no HOME, which MLflow fails without.
+        os.environ["HOME"] = tempfile.gettempdir()

@@ -1,29 +1,64 @@
 """The project's own kinds of files: studies with their spaces, and exports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
+from ruamel.yaml.comments import CommentedMap
+from typing_extensions import TypedDict
 
-from automl_tf.config.checking import unknown_key, validated
-from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SplitFiles
-from automl_tf.config.reading import Document, Location, read_yaml
-from automl_tf.config.settings import GROUPS, TrialConfig, setting_types
-from automl_tf.config.space import Space
-from automl_tf.config.space_file import check_setting, read_space
-from automl_tf.config.study import Study, StudyConfig, default_settings
+from automl_tf.config.base import Seed, StoredName
+from automl_tf.config.rules import unknown_key, validate_document
+from automl_tf.config.settings import GROUPS, TrialConfig, default_settings, setting_types
+from automl_tf.config.space import Space, check_setting, read_space
+from automl_tf.config.study import Study, StudyConfig
+from automl_tf.config.yaml_io import Document, Location, dump_yaml, read_yaml
 from automl_tf.errors import UserError
+
+StudyId = Annotated[
+    str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+]
+"""UUID of a study."""
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{4,64}$")]
+"""Digest in hexadecimal digits."""
+Number = Annotated[int, Field(ge=0)]
+
+
+class Provenance(TypedDict, total=False):
+    """Origin of an export, for people and for checks; the training does not depend on it.
+
+    Parts of it name directories and MLflow runs. An export may come from anybody, so that these
+    parts have types as strict as those of a study. Further keys are kept as they are.
+    """
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
+
+    study: StoredName
+    study_id: StudyId
+    trial: Number
+    state: str
+    objectives: dict[str, float]
+    best_step: Number
+    validation: dict[str, dict[str, float]]
+    confirmed: dict[str, Any]
+    num_parameters: Number
+    study_seed: Seed
+    corpus_fingerprint: Digest
+    mlflow_run_id: str
+    mlflow_tracking_uri: str
+    versions: dict[str, str]
+    git_commit: Digest
 
 
 class Export(TrialConfig):
-    """A training configuration with where it came from."""
+    """A training configuration with its origin."""
 
-    provenance: dict[str, Any] = Field(default={})
-    """Study, trial, scores, versions: for people and for checks, not for the training."""
+    provenance: Provenance = Field(default=Provenance())
+    """Study, trial, scores and versions."""
 
     def trial_config(self) -> TrialConfig:
-        """The configuration alone."""
+        """Returns the configuration without its provenance."""
         return TrialConfig.model_construct(
             **{name: getattr(self, name) for name in TrialConfig.model_fields}
         )
@@ -32,21 +67,13 @@ class Export(TrialConfig):
 def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """Reads a study and its space and proves that every proposal will be legal.
 
-    Args:
-        path: The study file.
-        overrides: ``KEY=VALUE`` words; a key of a setting's group is meant for ``fixed``.
+    Overrides are ``KEY=VALUE`` words; a key of a setting's group is meant for ``fixed``.
 
     Raises:
         UserError: For any mistake in one of the two files.
     """
     document = _overridden(read_yaml(path), overrides, fixes_settings=True)
-    config = validated(StudyConfig, document)
-    config = config.model_copy(
-        update={
-            "space": _absolute(config.space, path),
-            "corpus": _absolute_corpus(config.corpus, path),
-        }
-    )
+    config = validate_document(StudyConfig, document)
     space, space_document = read_space(config.space)
     study = Study(config, space)
     _check_fixed(study, document)
@@ -58,18 +85,52 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
 
 
 def read_export(path: Path, overrides: Sequence[str] = ()) -> Export:
-    """Reads an export.
-
-    Args:
-        path: The export file.
-        overrides: ``KEY=VALUE`` words.
+    """Reads an export, with overrides in the form ``KEY=VALUE``.
 
     Raises:
         UserError: For any mistake in the file.
     """
-    document = _overridden(read_yaml(path), overrides)
-    export = validated(Export, document)
-    return export.model_copy(update={"corpus": _absolute_corpus(export.corpus, path)})
+    return validate_document(Export, _overridden(read_yaml(path), overrides))
+
+
+def to_yaml(
+    config: TrialConfig,
+    notes: Mapping[str, str] | None = None,
+    header: str = "",
+    extra: Mapping[str, Any] | None = None,
+) -> str:
+    """Returns a configuration as YAML, every setting with its value.
+
+    Args:
+        config: The configuration.
+        notes: Comments by dotted path, put behind the value.
+        header: Comment above everything.
+        extra: Further top-level keys, after the settings.
+    """
+    notes = notes or {}
+    tree = CommentedMap()
+    tree["corpus"] = _mapping(config.corpus, "corpus", notes)
+    for group in GROUPS:
+        tree[group] = _mapping(getattr(config, group), group, notes)
+    tree["seed"] = config.seed
+    if "seed" in notes:
+        tree.yaml_add_eol_comment(notes["seed"], "seed")
+    tree.update(extra or {})
+    if header:
+        tree.yaml_set_start_comment(header)
+    return dump_yaml(tree)
+
+
+def _mapping(settings: BaseModel, prefix: str, notes: Mapping[str, str]) -> CommentedMap:
+    given = settings.model_dump(mode="json", exclude_none=True)
+    tree = CommentedMap()
+    for name, field in type(settings).model_fields.items():
+        # Reading puts the default where nothing is written: a null is left out only if it is one.
+        if name in given or field.default is not None:
+            tree[name] = given.get(name)
+            if note := notes.get(f"{prefix}.{name}"):
+                tree.yaml_add_eol_comment(note, name)
+    return tree
 
 
 def _overridden(
@@ -92,58 +153,29 @@ def _overridden(
     return document
 
 
-def _absolute(path: Path, beside: Path) -> Path:
-    return (beside.absolute().parent / path.expanduser()).resolve()
-
-
-def _absolute_corpus(corpus: Corpus, beside: Path) -> Corpus:
-    if isinstance(corpus, FilesCorpus):
-        splits = {
-            name: _absolute_split(getattr(corpus, name), beside)
-            for name in ("train", "validation", "test")
-        }
-        return corpus.model_copy(update=splits)
-    if isinstance(corpus, HubCorpus) and _absolute(Path(corpus.name), beside).is_dir():
-        return corpus.model_copy(update={"name": str(_absolute(Path(corpus.name), beside))})
-    return corpus
-
-
-def _absolute_split(split: SplitFiles | None, beside: Path) -> SplitFiles | None:
-    if split is None:
-        return None
-    paths = {name: path for name, path in split if path is not None}
-    return split.model_copy(update={name: _absolute(path, beside) for name, path in paths.items()})
-
-
 def _check_fixed(study: Study, document: Document) -> None:
-    known = setting_types()
     for name, value in study.config.fixed.items():
         place = document.place(("fixed", name))
-        if name not in known:
-            raise unknown_key(name, known, place)
+        check_setting(name, value, place)
         if name in study.space.domains:
             raise UserError(
                 f"{name} is both fixed and searched.",
                 f"Drop it from fixed, or from the space {study.config.space}.",
                 place,
             )
-        check_setting(name, value, place)
 
 
 def _check_full_training(study: Study, document: Document) -> None:
-    known, full = setting_types(), study.config.full_training
+    full = study.config.full_training
     for name, value in full.items():
-        place = document.place(("full_training", name))
-        if name not in known:
-            raise unknown_key(name, known, place)
-        check_setting(name, value, place)
+        check_setting(name, value, document.place(("full_training", name)))
     searched = {name: domain for name, domain in study.space.domains.items() if name not in full}
     violation = Space(searched).illegal_combination(
         {**default_settings(), **study.config.fixed, **full}
     )
     if violation is not None:
-        places: list[Location] = [("full_training", name) for name in violation.rule.reads]
-        raise UserError(violation.what, violation.rule.remedy, document.place_of_any(places))
+        place = document.place_of_any([("full_training", name) for name in violation.rule.reads])
+        raise UserError(violation.what, violation.rule.remedy, place)
 
 
 def _check_start_with(study: Study, document: Document) -> None:
@@ -159,7 +191,7 @@ def _check_start_with(study: Study, document: Document) -> None:
                     f"Drop it, or give it a domain in the space {study.config.space}.",
                     place,
                 )
-            if not study.space.contains(name, value):
+            if not domains[name].contains(value):
                 raise UserError(
                     f"{name} = {value!r} is outside its domain, {domains[name]}.",
                     "Start with a value of the space, or widen the space.",
@@ -190,11 +222,10 @@ def _prove(study: Study, space_document: Document, study_document: Document) -> 
     violation = study.space.illegal_combination({**default_settings(), **study.config.fixed})
     if violation is None:
         return
-    searched: list[Location] = [
-        (name,) for name in violation.rule.reads if name in study.space.domains
-    ]
-    fixed: list[Location] = [("fixed", name) for name in violation.rule.reads]
-    place = (
-        space_document.place_of_any(searched) if searched else study_document.place_of_any(fixed)
-    )
+    reads = violation.rule.reads
+    searched = [(name,) for name in reads if name in study.space.domains]
+    if searched:
+        place = space_document.place_of_any(searched)
+    else:
+        place = study_document.place_of_any([("fixed", name) for name in reads])
     raise UserError(violation.what, violation.rule.remedy, place)

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
-from automl_tf.config.base import MisfitError, Seed, Settings
-from automl_tf.config.corpus import Corpus
-from automl_tf.config.legality import first_violation
+from automl_tf.config.base import FilePath, MisfitError, NameOrFolder, Seed, Settings
+from automl_tf.config.rules import first_violation
 
 GROUPS = ("model", "training", "data", "decoding", "trainer")
 
@@ -24,6 +23,105 @@ BASE_WIDTH = 256
 """Width of the model whose matrices have the learning rate as it is given, in either scale."""
 BASE_INNER_WIDTH = 4 * BASE_WIDTH
 """The same of its feed-forward networks (Vaswani et al. 2017, table 3)."""
+
+
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*$")]
+"""A language code, with script or country where wanted: ``en``, ``deu``, ``pt_BR``, ``zh-Hans``."""
+
+
+class _Corpus(Settings):
+    source_lang: Language
+    """Language code of the source, as in ``en``."""
+    target_lang: Language
+    """Language code of the target, as in ``de``."""
+    kind: str
+    """Where the text comes from."""
+
+    @property
+    def title(self) -> str:
+        """Kind and languages, as in ``files en-de``."""
+        return f"{self.kind} {self.source_lang}-{self.target_lang}"
+
+
+class SyntheticCorpus(_Corpus):
+    """The built-in English-German grammar: the same text everywhere, from a seed."""
+
+    kind: Literal["synthetic"]
+    source_lang: Language = "en"
+    """The grammar writes English and German, in either direction."""
+    target_lang: Language = "de"
+    """The other of the two languages."""
+    train_pairs: Annotated[int, Field(ge=100, le=100_000)] = 20_000
+    """Distinct pairs to train on."""
+    validation_pairs: Annotated[int, Field(ge=10, le=5_000)] = 500
+    """Pairs to validate on, none of them in the training split."""
+    test_pairs: Annotated[int, Field(ge=10, le=5_000)] = 500
+    """Pairs to test on, none of them in the other splits."""
+    seed: Seed = 1
+    """Seed of the generator."""
+
+
+class SplitFiles(Settings):
+    """One split in files: two line-aligned text files, or one table with named columns."""
+
+    source: FilePath | None = None
+    """Plain or .gz text, one sentence a line."""
+    target: FilePath | None = None
+    """Plain or .gz text, line by line the translation of the source."""
+    table: FilePath | None = None
+    """A .jsonl, .json, .ndjson, .csv, .tsv or .parquet file instead of the two; all but the
+    last may be .gz."""
+
+    @model_validator(mode="after")
+    def _is_one_form(self) -> "SplitFiles":
+        pair = (self.source is not None, self.target is not None)
+        if (self.table is not None and any(pair)) or (self.table is None and not all(pair)):
+            raise ValueError(
+                "a split is either source and target, or table. Give the two text files, or one "
+                "table with source_column and target_column."
+            )
+        return self
+
+
+class FilesCorpus(_Corpus):
+    """Parallel text in files; relative paths start at the folder of the YAML file."""
+
+    kind: Literal["files"]
+    train: SplitFiles
+    """What models and vocabularies are trained on."""
+    validation: SplitFiles
+    """What trials are compared on."""
+    test: SplitFiles | None = None
+    """What only the final training and ``evaluate`` use."""
+    source_column: str | None = None
+    """Column of the source in tables, dots for nesting; the source language when not given."""
+    target_column: str | None = None
+    """Column of the target in tables, dots for nesting; the target language when not given."""
+
+
+class HubCorpus(_Corpus):
+    """A dataset of the Hugging Face Hub, or a local folder in its form."""
+
+    kind: Literal["hub"]
+    name: NameOrFolder
+    """Name on the Hub, as in ``bentrevett/multi30k``, or a folder."""
+    subset: str | None = None
+    """Configuration of the dataset, where it has several."""
+    revision: str | None = None
+    """Commit, tag or branch; pin it to be sure of the same text."""
+    train: str = "train"
+    """Name of the split, slices allowed, as in ``train[:10000]``."""
+    validation: str = "validation"
+    """Name of the split that trials are compared on."""
+    test: str | None = "test"
+    """Name of the split that only the final training and ``evaluate`` use; null for none."""
+    source_column: str | None = None
+    """Column of the source, dots for nesting; found by the language code when not given."""
+    target_column: str | None = None
+    """Column of the target, dots for nesting; found by the language code when not given."""
+
+
+Corpus = Annotated[SyntheticCorpus | FilesCorpus | HubCorpus, Field(discriminator="kind")]
 
 
 class ModelConfig(Settings):
@@ -193,7 +291,7 @@ class TrialConfig(Settings):
 
 
 def flatten(config: TrialConfig) -> dict[str, Any]:
-    """All settings of the groups by dotted path."""
+    """Returns all settings of the groups by dotted path."""
     return {
         f"{group}.{name}": value
         for group in GROUPS
@@ -202,9 +300,9 @@ def flatten(config: TrialConfig) -> dict[str, Any]:
 
 
 def given_settings(config: TrialConfig) -> dict[str, Any]:
-    """Every setting that has a value and the seed, by dotted path.
+    """Returns the seed and every setting that has a value, by dotted path.
 
-    The trainer's are left out: a training may go on with other devices than it began with.
+    Those of the trainer are left out: a training may resume on other devices.
     """
     settings = {**flatten(config), "seed": config.seed}
     return {
@@ -215,7 +313,7 @@ def given_settings(config: TrialConfig) -> dict[str, Any]:
 
 
 def unflatten(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The nested form of settings given by dotted path."""
+    """Returns settings given by dotted path in nested form."""
     nested: dict[str, dict[str, Any]] = {}
     for path, value in settings.items():
         group, name = path.split(".")
@@ -224,16 +322,14 @@ def unflatten(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def setting_types() -> dict[str, FieldInfo]:
-    """The type and the bounds of every setting of the groups, by dotted path."""
-    groups: dict[str, type[Settings]] = {
-        "model": ModelConfig,
-        "training": TrainingConfig,
-        "data": DataConfig,
-        "decoding": DecodingConfig,
-        "trainer": TrainerConfig,
-    }
+    """Returns type and bounds of every setting of the groups, by dotted path."""
     return {
         f"{group}.{name}": field
-        for group, settings in groups.items()
-        for name, field in settings.model_fields.items()
+        for group in GROUPS
+        for name, field in type(TrialConfig.model_fields[group].default).model_fields.items()
     }
+
+
+def default_settings() -> dict[str, Any]:
+    """Returns the default of every setting by dotted path."""
+    return {name: field.default for name, field in setting_types().items()}

@@ -2,20 +2,30 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeGuard
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, TypeGuard, get_args
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from automl_tf.config.base import Settings
-from automl_tf.config.legality import RULES, Rule, Violation
+from automl_tf.config.rules import (
+    RULES,
+    Rule,
+    Violation,
+    closest_name,
+    invalid_value,
+    unknown_key,
+    validate_document,
+)
+from automl_tf.config.settings import setting_types
+from automl_tf.config.yaml_io import Document, read_yaml
+from automl_tf.errors import Place, UserError
 
 Scalar = bool | int | float | str
 
-LONGEST_LISTED_RANGE = 64
-"""Values of a range up to which a grid lists them."""
-MOST_COMBINATIONS = 100_000
+MAX_COMBINATIONS = 100_000
 """Combinations of values up to which a rule is proved by trying them; takes about a second."""
 
 
@@ -32,29 +42,24 @@ class Choices(Settings):
         return self
 
     @property
-    def is_listable(self) -> bool:
-        """Whether the values are few enough for a grid."""
-        return True
-
-    @property
     def count(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return len(self.choices)
 
     def values(self) -> tuple[Scalar, ...]:
-        """Every value."""
+        """Returns every value."""
         return self.choices
 
     def ends(self) -> tuple[Scalar, ...]:
-        """Every value: choices have no order that a rule could rely on."""
+        """Returns every value: choices have no order that a rule could rely on."""
         return self.choices
 
     def contains(self, value: Scalar) -> bool:
-        """Whether the value is one of the choices."""
+        """Returns True if the value is one of the choices."""
         return any(type(value) is type(choice) and value == choice for choice in self.choices)
 
     def nearest(self, value: Any) -> Scalar:  # noqa: ANN401 - any setting
-        """The choice closest to a value; the first one where there is no distance."""
+        """Returns the choice closest to a number; the first choice for anything else."""
         if self.contains(value) or not _is_number(value):
             return value if self.contains(value) else self.choices[0]
         numbers = [choice for choice in self.choices if _is_number(choice)]
@@ -96,33 +101,28 @@ class Range(Settings):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the range holds whole numbers only."""
+        """True if the range has whole numbers only."""
         return all(isinstance(value, int) for value in (self.low, self.high, self.step or 1))
 
     @property
-    def is_listable(self) -> bool:
-        """Whether the values are few enough for a grid."""
-        return self.count is not None and self.count <= LONGEST_LISTED_RANGE
-
-    @property
     def count(self) -> int | None:
-        """How many values there are; None if they are continuous."""
+        """Number of values; None if they are continuous."""
         if self._distance is None:
             return None
         # A little more than the quotient: 0.3 / 0.1 falls short of three.
         return math.floor((self.high - self.low) / self._distance + 1e-9) + 1
 
     def values(self) -> tuple[int | float, ...]:
-        """Every value of a range that is not continuous, in ascending order."""
+        """Returns every value of a range that is not continuous, in ascending order."""
         assert self.count is not None
         return tuple(self._at(index) for index in range(self.count))
 
     def ends(self) -> tuple[int | float, int | float]:
-        """The smallest and the largest value."""
+        """Returns the smallest and the largest value."""
         return self.low, self.high if self.count is None else self._at(self.count - 1)
 
     def contains(self, value: Scalar) -> bool:
-        """Whether the value lies in the range; steps are as exact as their arithmetic."""
+        """Returns True if the value lies in the range, up to rounding of the steps."""
         if not _is_number(value) or (self.is_whole and not isinstance(value, int)):
             return False
         if self.count is None:
@@ -130,7 +130,7 @@ class Range(Settings):
         return math.isclose(self.nearest(value), value, rel_tol=1e-9, abs_tol=1e-12)
 
     def nearest(self, value: Any) -> int | float:  # noqa: ANN401 - any setting
-        """The value of the range closest to a value; its lower end where there is no distance."""
+        """Returns the value of the range closest to a number; the lower end for anything else."""
         if not _is_number(value):
             return self.low
         low, high = self.ends()
@@ -144,7 +144,7 @@ class Range(Settings):
         return 1 if self.step is None and self.is_whole else self.step
 
     def _at(self, index: int) -> int | float:
-        """The value that many steps above the lower end, as a person would write it."""
+        """Returns the value so many steps above the lower end, rounded to 12 decimals."""
         assert self._distance is not None
         return round(self.low + index * self._distance, 12)
 
@@ -158,42 +158,32 @@ Domain = Choices | Range
 
 @dataclass(frozen=True)
 class Space:
-    """What a study searches.
-
-    Attributes:
-        domains: A domain for each searched setting, by dotted path.
-    """
+    """Settings that a study searches, by dotted path, with their domains."""
 
     domains: Mapping[str, Domain]
 
-    def contains(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any YAML scalar
-        """Whether a setting's domain holds the value."""
-        return self.domains[name].contains(value)
-
     def unproved_rule(self) -> Rule | None:
-        """The first rule that reads more combinations of values than can be tried."""
-        return next((rule for rule in RULES if self._count(rule) > MOST_COMBINATIONS), None)
+        """Returns the first rule with more combinations of values than can be tried."""
+        return next((rule for rule in RULES if self._count(rule) > MAX_COMBINATIONS), None)
 
     def illegal_combination(self, fixed: Mapping[str, Any]) -> Violation | None:
-        """The first combination of values in the space that makes no model.
+        """Returns the first combination of values that breaks a rule.
 
-        Args:
-            fixed: The value of every setting, by dotted path; the space's own win.
+        Settings outside the space have their fixed values, given by dotted path.
         """
-        violations = (
-            rule.violation(settings)
-            for rule in RULES
-            for settings in self._combinations(rule, fixed)
-        )
-        return next((violation for violation in violations if violation is not None), None)
+        for rule in RULES:
+            tried = [self._tried(rule, name, fixed) for name in rule.reads]
+            for values in itertools.product(*tried):
+                if not rule.holds(*values):
+                    return Violation(rule, values)
+        return None
 
-    def _combinations(self, rule: Rule, fixed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        values = [
-            _tried(rule, self.domains[name]) if name in self.domains else (fixed[name],)
-            for name in rule.reads
-        ]
-        for combination in itertools.product(*values):
-            yield dict(zip(rule.reads, combination, strict=True))
+    def _tried(self, rule: Rule, name: str, fixed: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Returns the values of a setting that prove a rule for its whole domain."""
+        if name not in self.domains:
+            return (fixed[name],)
+        domain = self.domains[name]
+        return domain.ends() if rule.is_comparison else domain.values()
 
     def _count(self, rule: Rule) -> int:
         searched = [self.domains[name] for name in rule.reads if name in self.domains]
@@ -202,10 +192,94 @@ class Space:
         return math.prod(domain.count or 1 for domain in searched)
 
 
-def _tried(rule: Rule, domain: Domain) -> tuple[Scalar, ...]:
-    """The values that a rule has to hold for, so that it holds for all of a domain."""
-    return domain.ends() if rule.is_comparison else domain.values()
-
-
 def _is_number(value: Any) -> TypeGuard[int | float]:  # noqa: ANN401 - any setting
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def read_space(path: Path) -> tuple[Space, Document]:
+    """Reads a space, and where each of its keys stands.
+
+    Raises:
+        UserError: For any mistake in the file.
+    """
+    document = read_yaml(path)
+    if not document.data:
+        raise UserError(
+            "The space is empty.", "Give at least one setting a domain.", document.place(())
+        )
+    return Space({name: _domain(name, document) for name in document.data}), document
+
+
+def check_setting(name: str, value: Any, place: Place) -> None:  # noqa: ANN401 - any YAML value
+    """Refuses a value that a setting, named by its dotted path, does not take.
+
+    Raises:
+        UserError: With what the setting takes, or if there is no such setting.
+    """
+    known = setting_types()
+    if name not in known:
+        raise unknown_key(name, known, place)
+    field = known[name]
+    annotation: Any = field.annotation
+    for bound in field.metadata:
+        annotation = Annotated[annotation, bound]
+    settings = ConfigDict(strict=True, allow_inf_nan=False)
+    try:
+        TypeAdapter(annotation, config=settings).validate_python(value)
+    except ValidationError as error:
+        raise invalid_value(name, error.errors()[0], place) from None
+
+
+def _domain(name: str, document: Document) -> Domain:
+    place, known = document.place((name,)), setting_types()
+    if name not in known:
+        raise unknown_key(name, known, place)
+    body = document.data[name]
+    if not isinstance(body, dict) or not body:
+        raise UserError(
+            f"{name} has no domain.", "Write {choices: [...]} or {low: ..., high: ...}.", place
+        )
+    numbers = _numbers(known[name].annotation)
+    if closest_name("choices", body):
+        return _choices(name, document.part(name), numbers)
+    return _range(name, document.part(name), numbers)
+
+
+def _choices(name: str, part: Document, numbers: set[type]) -> Choices:
+    domain = validate_document(Choices, part)
+    for index, choice in enumerate(domain.choices):
+        check_setting(name, choice, part.place(("choices", index)))
+    if float not in numbers:
+        return domain
+    # 0 and 0.0 are one value of a real setting, and Optuna is to see it as such.
+    return validate_document(
+        Choices, replace(part, data={"choices": [float(choice) for choice in domain.choices]})
+    )
+
+
+def _range(name: str, part: Document, numbers: set[type]) -> Range:
+    domain = validate_document(Range, part)
+    place = part.place(())
+    if not numbers:
+        raise UserError(f"{name} is not a number and has no range.", "List its choices.", place)
+    if float in numbers:
+        # Whole bounds do not make a setting whole.
+        given = domain.model_dump(include={"low", "high", "step"}, exclude_none=True)
+        domain = domain.model_copy(update={key: float(number) for key, number in given.items()})
+    elif not domain.is_whole:
+        raise UserError(
+            f"{name} is a whole number, but its range is not.", "Use whole bounds and step.", place
+        )
+    for key, value in zip(("low", "high"), domain.ends(), strict=True):
+        check_setting(name, value, part.place((key,)))
+    if domain.count is not None:
+        # Where the second value is a multiple of what the setting wants as the first is, all are.
+        check_setting(name, domain.nearest(domain.low + (domain.step or 1)), place)
+    return domain
+
+
+def _numbers(annotation: Any) -> set[type]:  # noqa: ANN401
+    """Returns the number types that an annotation admits, through ``Annotated`` and unions."""
+    if annotation in (int, float):
+        return {annotation}
+    return {number for member in get_args(annotation) for number in _numbers(member)}

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from automl_tf.config.base import MisfitError, Seed, Settings
-from automl_tf.config.corpus import Corpus, FilePath
-from automl_tf.config.settings import GROUPS, TrialConfig, flatten, unflatten
+from automl_tf.config.base import FilePath, MisfitError, Seed, Settings, StudyName
+from automl_tf.config.settings import Corpus, TrialConfig, default_settings, unflatten
 from automl_tf.config.space import Scalar, Space
 
 Objective = Literal["bleu", "chrf", "num_parameters", "latency", "train_hours"]
@@ -81,7 +80,7 @@ class AutoSampler(Settings):
     """
 
     kind: Literal["auto"]
-    learn_from: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    learn_from: Annotated[tuple[StudyName, ...], Field(strict=False)] | None = None
     """Studies of the same storage to learn from; all of them when not given, none if empty."""
 
 
@@ -225,8 +224,9 @@ class Confirm(Settings):
 class StudyConfig(Settings):
     """A study file."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-    """Name of the study in Optuna and of its experiment in MLflow."""
+    name: StudyName
+    """Name of the study in Optuna and of its experiment in MLflow: 1 to 100 of the characters A-Z,
+    a-z, 0-9, `.`, `_` and `-`, the first a letter or a digit, and not `.confirm` at the end."""
     space: FilePath
     """File of the search space; a relative path starts at the folder of the study file."""
     corpus: Corpus
@@ -269,20 +269,16 @@ class StudyConfig(Settings):
         return objectives
 
     @model_validator(mode="after")
-    def _confirmation_fits(self) -> "StudyConfig":
-        if self.confirm is not None and len(self.objectives) > 1:
-            raise MisfitError(
-                f"confirm finds one winner by BLEU, but there are {len(self.objectives)} "
-                "objectives. Leave confirm out, or search for bleu alone.",
-                "confirm",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _strategy_fits(self) -> "StudyConfig":
+    def _fits_several_objectives(self) -> "StudyConfig":
         number = len(self.objectives)
         if number == 1:
             return self
+        if self.confirm is not None:
+            raise MisfitError(
+                f"confirm finds one winner by BLEU, but there are {number} "
+                "objectives. Leave confirm out, or search for bleu alone.",
+                "confirm",
+            )
         if self.sampler.kind == "cmaes":
             raise MisfitError(
                 f"sampler.kind = cmaes serves one objective, not {number}. Use tpe, gp or nsgaii.",
@@ -299,54 +295,26 @@ class StudyConfig(Settings):
 
 @dataclass(frozen=True)
 class Study:
-    """A study with its space, proved legal.
-
-    Attributes:
-        config: The study file.
-        space: The space file.
-    """
+    """The two files of a study, proved legal."""
 
     config: StudyConfig
     space: Space
 
     def values(self, name: str) -> tuple[Any, ...]:
-        """The values that a setting takes in the study; of a range, the ends."""
+        """Returns the values that a setting takes in the study; of a range, the ends."""
         if name in self.space.domains:
             return self.space.domains[name].ends()
         return (self.config.fixed.get(name, default_settings()[name]),)
 
     def trial_config(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
-        """The configuration of one trial: defaults, then what the study fixes, then the trial.
+        """Returns the configuration of one trial: defaults, then fixed settings, then parameters.
 
-        Args:
-            params: The searched settings by dotted path.
-            seed: Seed of the trial.
+        Parameters are the searched settings by dotted path.
         """
-        return self._config({**self.config.fixed, **params}, seed)
+        settings = unflatten({**self.config.fixed, **params})
+        corpus = self.config.corpus.model_dump()
+        return TrialConfig.model_validate({"corpus": corpus, "seed": seed, **settings})
 
     def full_config(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
-        """The configuration of the final training with a trial's parameters.
-
-        Args:
-            params: The searched settings by dotted path.
-            seed: Seed of the trial.
-        """
-        return self._config({**self.config.fixed, **params, **self.config.full_training}, seed)
-
-    def _config(self, settings: Mapping[str, Any], seed: int) -> TrialConfig:
-        return TrialConfig.model_validate(
-            {
-                "corpus": self.config.corpus.model_dump(),
-                "seed": seed,
-                **unflatten(dict(settings)),
-            }
-        )
-
-
-def default_settings() -> dict[str, Any]:
-    """The default of every setting by dotted path."""
-    defaults = {
-        group: TrialConfig.model_fields[group].get_default(call_default_factory=True)
-        for group in GROUPS
-    }
-    return flatten(TrialConfig.model_construct(**defaults))
+        """Returns the configuration of the final training with parameters and seed of a trial."""
+        return self.trial_config({**params, **self.config.full_training}, seed)

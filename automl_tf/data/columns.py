@@ -7,7 +7,7 @@ from typing import Any
 
 from datasets import Dataset, Features, Value
 
-from automl_tf.config.checking import nearest
+from automl_tf.config.rules import closest_name
 from automl_tf.errors import Place, UserError
 
 _LINE_BREAKS = re.compile(r"[\r\n]+")
@@ -53,7 +53,7 @@ def _text_column(table: Dataset, names: Sequence[str], place: Place) -> list[str
     name = next((name for name in names if name in known), None)
     if name is None:
         # Languages' codes are all alike; a name that somebody wrote is worth a guess.
-        match = nearest(names[0], known) if len(names) == 1 else None
+        match = closest_name(names[0], known) if len(names) == 1 else None
         raise UserError(
             f"There is no column {' or '.join(names)}; the columns are {', '.join(known)}.",
             (f"Did you mean {match}? " if match else "")

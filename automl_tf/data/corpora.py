@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
+from automl_tf.config.settings import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
 from automl_tf.data import synthetic
 from automl_tf.data.columns import TableColumns, sentences
 from automl_tf.data.hub import read_hub

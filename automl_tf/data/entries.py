@@ -9,15 +9,21 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 _MANIFEST = "manifest.json"
 
 
-def ensure_entry(folder: Path, build: Callable[[Path], None]) -> None:
+POLL_SECONDS = 0.5
+"""Longest wait for another process's lock before ``check`` is called again."""
+
+
+def ensure_entry(
+    folder: Path, build: Callable[[Path], None], check: Callable[[], None] = lambda: None
+) -> None:
     """Makes sure that a cache entry is there and whole.
 
     Several processes may ask for the same entry at once: one builds, the others wait.
@@ -25,11 +31,12 @@ def ensure_entry(folder: Path, build: Callable[[Path], None]) -> None:
     Args:
         folder: Where the entry belongs; its name says what is in it.
         build: Fills an empty folder with the entry's files.
+        check: Called again and again while another process builds; what it raises ends the wait.
     """
     if is_whole(folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    with _locked(FileLock(folder.with_name(f"{folder.name}.lock")), check):
         if is_whole(folder):
             return
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,6 +62,19 @@ def digest(content: object) -> str:
         content: Anything that JSON can hold.
     """
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def _locked(lock: FileLock, check: Callable[[], None]) -> Iterator[None]:
+    while not lock.is_locked:
+        with suppress(Timeout):
+            lock.acquire(timeout=POLL_SECONDS)
+            continue
+        check()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

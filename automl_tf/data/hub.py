@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from automl_tf.config.corpus import HubCorpus
+from automl_tf.config.settings import HubCorpus
 from automl_tf.data.columns import TableColumns, sentences_of
 from automl_tf.data.entries import digest
 from automl_tf.data.quiet import quietly

@@ -82,7 +82,13 @@ class PreparedData:
         return open_prepared, (self.folder, self.fingerprint)
 
 
-def prepare(config: TrialConfig, cache_dir: Path) -> PreparedData:
+class PreparationPausedError(Exception):
+    """Ends a preparation whose caller has asked it to pause; nothing of it is kept."""
+
+
+def prepare(
+    config: TrialConfig, cache_dir: Path, should_pause: Callable[[], bool] = lambda: False
+) -> PreparedData:
     """The encoded splits of a configuration, from the cache where possible.
 
     Safe when several processes ask for the same or for different splits at once.
@@ -90,10 +96,17 @@ def prepare(config: TrialConfig, cache_dir: Path) -> PreparedData:
     Args:
         config: Corpus and data settings; the rest does not matter.
         cache_dir: Folder of everything that is written.
+        should_pause: Asked between the stages of a preparation, and while another process prepares.
 
     Raises:
         UserError: If the corpus cannot be read, or if no training pair passes the filters.
+        PreparationPausedError: If the preparation should pause.
     """
+
+    def check() -> None:
+        if should_pause():
+            raise PreparationPausedError
+
     loaded = None
     fingerprint = recall(Stamps.of(config.corpus), cache_dir)
     if fingerprint is None:
@@ -109,9 +122,9 @@ def prepare(config: TrialConfig, cache_dir: Path) -> PreparedData:
                 "The corpus changed while it was being prepared.",
                 "Run again when its files are complete.",
             )
-        _build(corpus, config.data, empty)
+        _build(corpus, config.data, empty, check)
 
-    ensure_entry(folder, build)
+    ensure_entry(folder, build, check)
     return open_prepared(folder, fingerprint)
 
 
@@ -147,27 +160,35 @@ def fixed_order(size: int) -> list[int]:
     return sorted(range(size), key=lambda index: hashlib.sha256(str(index).encode()).digest())
 
 
-def _build(corpus: ParallelCorpus, data: DataConfig, folder: Path) -> None:
-    vocabulary, train, report = _training_split(corpus, data)
+def _build(
+    corpus: ParallelCorpus, data: DataConfig, folder: Path, check: Callable[[], None]
+) -> None:
+    vocabulary, train, report = _training_split(corpus, data, check)
     vocabulary.save(folder)
     write_split(folder / _TRAIN, train)
     validation = corpus.validation.select(fixed_order(len(corpus.validation)))
     for name, table in ((_VALIDATION, validation), (_TEST, corpus.test)):
+        check()
         if table is not None:
             write_split(folder / name, _evaluation_split(table, vocabulary, data))
     (folder / _REPORT).write_text(json.dumps(dataclasses.asdict(report)))
 
 
 def _training_split(
-    corpus: ParallelCorpus, data: DataConfig
+    corpus: ParallelCorpus, data: DataConfig, check: Callable[[], None]
 ) -> tuple[Vocabulary, EncodedSplit, FilterReport]:
+    check()
     sources, targets = _normalized(corpus.train)
     held_out = [_normalized(split) for split in (corpus.validation, corpus.test) if split]
     kept, report = filter_by_text(sources, targets, held_out, deduplicate=data.deduplicate)
     report.demand_some()
     sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
+    check()
     vocabulary = Vocabulary.train(sources, targets, data)
-    source, target = encode(vocabulary.source, sources), encode(vocabulary.target, targets)
+    check()
+    source = encode(vocabulary.source, sources)
+    check()
+    target = encode(vocabulary.target, targets)
     short, report = filter_by_length(source.lengths, target.lengths, data, report)
     report.demand_some()
     source, target = source.take(short), target.take(short)

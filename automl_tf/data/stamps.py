@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SyntheticCorpus
+from automl_tf.config.settings import Corpus, FilesCorpus, HubCorpus, SyntheticCorpus
 from automl_tf.data.entries import digest
 
 RACY_SECONDS = 2.0

@@ -1,6 +1,6 @@
 """Which program searches for the translations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from automl_tf.config.settings import Engine
@@ -24,6 +24,26 @@ class Decoder(Protocol):
         length_penalty: float = 0.0,
     ) -> list[Hypothesis]:
         """The best translation found for each sentence, in the order of the sources."""
+
+
+def decoding_batches(
+    engine: Engine, model: Transformer, sources: Sequence[Sequence[int]], beam_size: int
+) -> Iterator[list[int]]:
+    """Yields the indices of the sentences that an engine should be given at once.
+
+    A caller that may have to stop in between calls the decoder for one batch after the other and
+    gets what a single call would return.
+
+    Args:
+        engine: The engine.
+        model: The model, whose device decides.
+        sources: Subword ids of each sentence.
+        beam_size: Hypotheses kept for each sentence.
+    """
+    if engine == "ctranslate2":
+        # It takes the weights over in each call, and is quick.
+        return iter([list(range(len(sources)))])
+    return translate.decoding_batches(model, sources, beam_size)
 
 
 def decoder(engine: Engine) -> Decoder:

@@ -51,19 +51,32 @@ def decode(
         The best translation found for each sentence, in the order of the sources.
     """
     rules = Rules(bos, eos, pad, length_penalty)
-    is_on_gpu = model.output_weight_VD.is_cuda
-    batch_tokens = GPU_BATCH_TOKENS if is_on_gpu else BATCH_TOKENS
-    batch_rows = GPU_BATCH_ROWS if is_on_gpu else BATCH_ROWS
     results: dict[int, Hypothesis] = {}
     with evaluating(model):
-        for indices in batches_by_length(
-            sources, batch_tokens // beam_size, batch_rows // beam_size
-        ):
+        for indices in decoding_batches(model, sources, beam_size):
             batch = [sources[index] for index in indices]
             limits = [longest_translation(model, source) for source in batch]
             found = search(model, batch, limits, rules, beam_size)
             results.update(zip(indices, found, strict=True))
     return [results[index] for index in range(len(sources))]
+
+
+def decoding_batches(
+    model: Transformer, sources: Sequence[Sequence[int]], beam_size: int
+) -> Iterator[list[int]]:
+    """Yields the indices of the sentences that ``decode`` translates at once.
+
+    A caller that may have to stop in between calls ``decode`` for one batch after the other.
+
+    Args:
+        model: The model, whose device decides.
+        sources: Subword ids of each sentence.
+        beam_size: Hypotheses kept for each sentence.
+    """
+    is_on_gpu = model.output_weight_VD.is_cuda
+    batch_tokens = GPU_BATCH_TOKENS if is_on_gpu else BATCH_TOKENS
+    batch_rows = GPU_BATCH_ROWS if is_on_gpu else BATCH_ROWS
+    return batches_by_length(sources, batch_tokens // beam_size, batch_rows // beam_size)
 
 
 def search(

@@ -1,18 +1,18 @@
-"""Scores of a bundle on a split or on files."""
+"""Scores a bundle on the test split of its corpus or on files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from automl_tf.bundle.bundle import Bundle
-from automl_tf.config.corpus import SplitFiles
+from automl_tf.config.settings import SplitFiles
 from automl_tf.data.corpora import load_corpus, read_pair
 from automl_tf.errors import Place, UserError
 from automl_tf.scoring.scores import Evaluation, Scorer
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationResult:
     """Translations with their scores.
 
     Attributes:
@@ -24,16 +24,12 @@ class Evaluated:
     hypotheses: list[str]
 
 
-def evaluate(
-    bundle: Bundle, sources: Sequence[str], references: Sequence[str], target_lang: str
-) -> Evaluated:
-    """Translates with the bundle's own decoding settings and scores the detokenised text."""
-    hypotheses = bundle.translate(sources)
-    return Evaluated(Scorer(references, target_lang).evaluate(hypotheses), hypotheses)
-
-
-def evaluate_test(bundle: Bundle, cache_dir: Path) -> Evaluated:
+def evaluate_test(bundle: Bundle, cache_dir: Path) -> EvaluationResult:
     """Scores a bundle on the test split of its corpus.
+
+    Args:
+        bundle: The bundle.
+        cache_dir: Folder of corpora that were read before.
 
     Raises:
         UserError: If the corpus has no test split, or is not there.
@@ -45,15 +41,28 @@ def evaluate_test(bundle: Bundle, cache_dir: Path) -> Evaluated:
             "Give --source and --target.",
             Place(key="corpus.test"),
         )
-    target_lang = bundle.config.corpus.target_lang
-    return evaluate(bundle, list(test["source"]), list(test["target"]), target_lang)
+    return _evaluate(bundle, list(test["source"]), list(test["target"]))
 
 
-def evaluate_files(bundle: Bundle, source: Path, target: Path) -> Evaluated:
+def evaluate_files(bundle: Bundle, source: Path, target: Path) -> EvaluationResult:
     """Scores a bundle on two line-aligned files.
+
+    Args:
+        bundle: The bundle.
+        source: Sentences to translate.
+        target: Their translations, line by line.
 
     Raises:
         UserError: If a file cannot be read or the two differ in length.
     """
     sources, references = read_pair(SplitFiles(source=source, target=target))
-    return evaluate(bundle, sources, references, bundle.config.corpus.target_lang)
+    return _evaluate(bundle, sources, references)
+
+
+def _evaluate(
+    bundle: Bundle, sources: Sequence[str], references: Sequence[str]
+) -> EvaluationResult:
+    """Translates with the bundle's own decoding settings and scores the detokenised text."""
+    hypotheses = bundle.translate(sources)
+    scorer = Scorer(references, bundle.config.corpus.target_lang)
+    return EvaluationResult(scorer.evaluate(hypotheses), hypotheses)

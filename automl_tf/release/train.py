@@ -1,66 +1,66 @@
-"""The full training of an export: weights, test scores, bundle, MLflow run, registered model."""
+"""Trains an export in full: weights, test scores, bundle, MLflow run, registered model."""
 
 import dataclasses
-import hashlib
-from collections.abc import Callable
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from automl_tf.bundle.bundle import Bundle
+from filelock import FileLock, Timeout
+
+from automl_tf.bundle.bundle import Bundle, is_free, read_card
 from automl_tf.config.files import Export
-from automl_tf.config.settings import TrainerConfig, TrialConfig, given_settings
-from automl_tf.config.writing import to_yaml
+from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.data.corpora import corpus_fingerprint
-from automl_tf.data.prepare import PreparedData, prepare
-from automl_tf.errors import Place, UserError
+from automl_tf.data.prepare import PreparationPausedError, PreparedData, prepare
+from automl_tf.errors import Place, UserError, first_line
+from automl_tf.home import HomeDirectory
 from automl_tf.model.size import num_parameters
-from automl_tf.release.evaluate import Evaluated, evaluate
-from automl_tf.scoring.scores import Evaluation
-from automl_tf.tracking.home import destination
-from automl_tf.tracking.operations import RunState
-from automl_tf.tracking.registry import register_bundle
-from automl_tf.tracking.trial import TrainingRun
-from automl_tf.training.attention_picture import ATTENTION, attention_picture
-from automl_tf.training.checkpoints import LAST_CHECKPOINT
+from automl_tf.run_logging import TrainingLogger
+from automl_tf.scoring.scores import Evaluation, Scorer, Scores
+from automl_tf.tracking.client import RunKey, TrackingTarget
+from automl_tf.tracking.outbox import RunState
+from automl_tf.tracking.registry import DELIVERY_SECONDS, register_bundle
+from automl_tf.tracking.runs import RootRun
+from automl_tf.training.checkpoints import TrainingDirectory, TrainingIdentity, load_best
+from automl_tf.training.events import Decision, FitResult, Outcome, Pause, Progress, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.machine import check_devices
-from automl_tf.training.samples import Samples
-from automl_tf.training.watching import (
-    Decision,
-    FitResult,
-    Observer,
-    Outcome,
-    Pause,
-    Progress,
-    Validation,
-)
-from automl_tf.training.weights import load_best
 
-DELIVERY_SECONDS = 60
 NUM_EXAMPLES = 4
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a full training came to.
+class TrainResult:
+    """The result of a full training.
 
     Attributes:
         fitted: The training itself.
         bundle: Where the bundle is; None if the training was paused or diverged.
         test: Scores on the test split, where the corpus has one.
         model_version: Name and version of the registered model, if MLflow took it.
+        is_repeat: Whether an earlier call had finished the training, so that nothing was done.
     """
 
     fitted: FitResult
     bundle: Path | None = None
     test: Evaluation | None = None
     model_version: str | None = None
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True)
-class Watching:
-    """Who is told of a training while it runs, and who may pause it."""
+class TrainHooks:
+    """The caller's side of a full training.
+
+    Attributes:
+        validated: Called after each validation.
+        progress: Called several times between two validations.
+        should_pause: Asked whether to save and end.
+    """
 
     validated: Callable[[Validation], None]
     progress: Progress
@@ -68,78 +68,153 @@ class Watching:
 
 
 def train(
-    export: Export, home: Path, output: Path, tracking_uri: str | None, watching: Watching
-) -> Trained:
-    """Trains an export to its end, or goes on where an earlier call was interrupted.
+    export: Export, home: Path, output: Path | None, tracking_uri: str | None, hooks: TrainHooks
+) -> TrainResult:
+    """Trains an export to its end, or resumes where an earlier call was interrupted.
+
+    A training that is finished, with its bundle in place, is not repeated.
 
     Args:
         export: The configuration with its provenance.
         home: The home directory.
-        output: Where the bundle goes.
+        output: Directory of the bundle; by default in the home directory, by study and digest.
         tracking_uri: MLflow's server or store; the home's own when not given.
-        watching: Who is told.
+        hooks: The caller's side.
 
     Raises:
-        UserError: If the corpus is not the one that the export was made with, or if there are
-            fewer devices than asked for.
+        UserError: If the corpus is not the one that the export was made with, if the directory of
+            the bundle is taken or cannot be written, if another process trains the same
+            configuration, or if there are fewer devices than asked for.
     """
     config = export.trial_config()
     check_devices(config.trainer.devices)
-    check_corpus(export, home)
-    data = prepare(config, home / "cache")
-    run = _open_run(export, config, home, tracking_uri)
-    try:
-        return _Training(export, config, data, run).to_its_end(home, output, watching)
-    finally:
-        run.close(DELIVERY_SECONDS)
+    identity = TrainingIdentity.of(config, _corpus_fingerprint(export, home))
+    label = f"{_study(export)}-{identity.digest[:8]}"
+    output = output or HomeDirectory(home).bundle(label)
+    directory = TrainingDirectory(HomeDirectory(home).training(label))
+    with _only_here(directory.path):
+        if _holds_bundle(output, identity) and not directory.checkpoint.exists():
+            return _finished_before(output)
+        try:
+            data = prepare(config, HomeDirectory(home).cache, hooks.should_pause)
+        except PreparationPausedError:
+            return TrainResult(FitResult(Outcome.PAUSED, 0, None, None, None, 0.0))
+        with _mlflow_run(export, config, home, tracking_uri, label) as run:
+            return _Training(export, config, data, run, hooks).complete(directory, output)
 
 
-def check_corpus(export: Export, home: Path) -> None:
-    """Refuses an export whose corpus has changed since.
-
-    Raises:
-        UserError: With both fingerprints.
-    """
+def _corpus_fingerprint(export: Export, home: Path) -> str:
+    """Returns the fingerprint of the export's corpus, which must not have changed since."""
     expected = export.provenance.get("corpus_fingerprint")
-    found = corpus_fingerprint(export.corpus, home / "cache")
+    found = corpus_fingerprint(export.corpus, HomeDirectory(home).cache)
     if expected is not None and expected != found:
         raise UserError(
-            f"The corpus has changed since the export: its content was {expected[:12]} and is "
-            f"{found[:12]}.",
+            f"The corpus has changed since the export: its fingerprint was {str(expected)[:12]} "
+            f"and is {found[:12]}.",
             "Bring the old text back, search again, or delete provenance.corpus_fingerprint to "
             "train on the new text.",
             Place(key="provenance.corpus_fingerprint"),
         )
+    return found
 
 
-def study_name(export: Export) -> str:
-    """The study that an export comes from, which is also its experiment in MLflow."""
-    return str(export.provenance.get("study", "training"))
+def _study(export: Export) -> str:
+    """Returns the study that an export comes from, which is also its experiment in MLflow."""
+    return export.provenance.get("study", "training")
 
 
-def training_name(export: Export) -> str:
-    """A name that is the same for the same configuration, so that its training is found again.
+@contextmanager
+def _only_here(directory: Path) -> Iterator[None]:
+    """Keeps other processes from training in a directory; a killed process keeps nobody out."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / "lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"Another process trains this configuration, in {directory}.",
+            "Wait until it ends, or change the configuration.",
+        ) from None
+    except OSError as error:
+        raise _unwritable(directory, error, "--home") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
-    It may be found from another number of devices.
-    """
-    config = export.trial_config().model_copy(update={"trainer": TrainerConfig()})
-    digest = hashlib.sha256(to_yaml(config).encode()).hexdigest()
-    return f"{study_name(export)}-{digest[:8]}"
+
+def _holds_bundle(output: Path, identity: TrainingIdentity) -> bool:
+    """Returns whether a directory, which is created, holds the bundle of a training already."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        is_empty = is_free(output)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise _unwritable(output, error, "--output") from None
+    if is_empty:
+        return False
+    config, card = read_card(output)
+    found = TrainingIdentity.of(config, str(card.get("corpus_fingerprint")))
+    if (difference := identity.first_difference(found.settings)) is not None:
+        name, mine, others = difference
+        raise UserError(
+            f"{output} holds the bundle of another training: {name} is {others} there and {mine} "
+            "here.",
+            "Name another directory with -o.",
+            Place(key="--output"),
+        )
+    return True
 
 
-def _open_run(
-    export: Export, config: TrialConfig, home: Path, tracking_uri: str | None
-) -> TrainingRun:
-    return TrainingRun.open(
-        destination(home, study_name(export), tracking_uri),
-        training_name(export),
-        f"training · {config.model.shape}",
-        given_settings(config),
-        {
-            "trial": str(export.provenance.get("trial", "")),
-            "devices": str(config.trainer.devices),
-        },
+def _unwritable(directory: Path, error: OSError, option: str) -> UserError:
+    return UserError(
+        f"{directory} cannot be written: {error.strerror or error}.",
+        f"Name another directory with {option}.",
+        Place(key=option),
     )
+
+
+def _finished_before(output: Path) -> TrainResult:
+    """Returns the result of the training whose bundle is in a directory."""
+    _, card = read_card(output)
+    try:
+        validation, test = card["validation"], card.get("test")
+        best, best_step = Scores(validation["bleu"], validation["chrf"]), validation["step"]
+        steps, seconds = card.get("steps", best_step), card.get("seconds", 0.0)
+        fitted = FitResult(Outcome.FINISHED, steps, best_step, best, None, seconds)
+        tested = test and Evaluation(**{**test, "scores": Scores(**test["scores"])})
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"The bundle {output} is damaged: its card lacks {error}.",
+            "Name another directory with -o, or delete this one.",
+            Place(output),
+        ) from None
+    return TrainResult(fitted, output, tested, is_repeat=True)
+
+
+@contextmanager
+def _mlflow_run(
+    export: Export, config: TrialConfig, home: Path, tracking_uri: str | None, label: str
+) -> Iterator[RootRun]:
+    """Opens the run of a training, and says in it how the training ended if it raises."""
+    # An export that was written by hand belongs to no study: its run has an identifier of its own.
+    study_id = export.provenance.get("study_id") or str(uuid.uuid5(uuid.NAMESPACE_OID, label))
+    target = TrackingTarget.of_training(home, _study(export), study_id, label, tracking_uri)
+    run = RootRun(target, RunKey("training", label))
+    trial = str(export.provenance.get("trial", ""))
+    tags = {"trial": trial, "devices": str(config.trainer.devices)}
+    run.start(f"training · {config.model.shape}", given_settings(config), tags)
+    try:
+        yield run
+    except (KeyboardInterrupt, SystemExit):  # the second is what Lightning makes of the first
+        run.finish(RunState.PAUSED, "interrupted")
+        raise
+    except BaseException as error:
+        run.finish(RunState.FAILED, f"{type(error).__name__}: {first_line(error)}")
+        raise
+    finally:
+        run.close(DELIVERY_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -149,67 +224,64 @@ class _Training:
     export: Export
     config: TrialConfig
     data: PreparedData
-    run: TrainingRun
+    run: RootRun
+    hooks: TrainHooks
 
-    def to_its_end(self, home: Path, output: Path, watching: Watching) -> Trained:
-        directory = home / "training" / training_name(self.export)
-        self._begin()
-        fitted = fit(
-            self.config,
-            self.data,
-            directory,
-            self._observer(watching),
-            watching.progress,
-            watching.should_pause,
-        )
+    def complete(self, directory: TrainingDirectory, output: Path) -> TrainResult:
+        logger = TrainingLogger(self.run, self.config, self.data)
+        logger.begin({"num_parameters": float(self._size())})
+
+        def observe(validation: Validation) -> Decision:
+            logger.validated(validation)
+            self.hooks.validated(validation)
+            return Decision.CONTINUE
+
+        callbacks = (observe, self.hooks.progress, self.hooks.should_pause)
+        fitted = fit(self.config, self.data, directory.path, *callbacks)
         if fitted.outcome is not Outcome.FINISHED or fitted.best is None:
-            self._end_early(fitted)
-            return Trained(fitted)
-        bundle = Bundle(self.config, self.data.vocabulary, load_best(directory), self._card(fitted))
-        tested = self._test(bundle)
-        if tested is not None:
-            card = {**bundle.card, "test": dataclasses.asdict(tested.evaluation)}
+            return self._ended_early(fitted)
+        return self._release(fitted, directory, output)
+
+    def _release(
+        self, fitted: FitResult, directory: TrainingDirectory, output: Path
+    ) -> TrainResult:
+        """Tests the trained model, writes the bundle and registers it."""
+        weights = load_best(directory.path)
+        bundle = Bundle(self.config, self.data.vocabulary, weights, self._card(fitted))
+        test, tested = self.data.load_test(), None
+        if test is not None:
+            hypotheses = self._translate(bundle, test.source_text)
+            if hypotheses is None:
+                return self._ended_early(dataclasses.replace(fitted, outcome=Outcome.PAUSED))
+            tested = Scorer(test.target_text, self.config.corpus.target_lang).evaluate(hypotheses)
+            scores = {"test_bleu": tested.scores.bleu, "test_chrf": tested.scores.chrf}
+            self.run.log_metrics(0, scores)
+            self.run.set_tags({"bleu_signature": tested.bleu_signature})
+            self.run.log_text("\n".join([*hypotheses, ""]), "test_hypotheses.txt")
+            card = {**bundle.card, "test": dataclasses.asdict(tested)}
             bundle = dataclasses.replace(bundle, card=card)
         bundle.save(output)
-        (directory / LAST_CHECKPOINT).unlink(missing_ok=True)
-        version = self._register(bundle, output)
+        examples, name = self.data.validation.source_text[:NUM_EXAMPLES], _study(self.export)
+        version = register_bundle(self.run, output, name, examples, bundle.translate(examples))
         self.run.finish(RunState.COMPLETE)
-        return Trained(fitted, output, tested.evaluation if tested else None, version)
-
-    def _begin(self) -> None:
-        self.run.log_text(to_yaml(self.config), "config.yaml")
-        self.run.log_metrics(0, {"num_parameters": float(self._size())})
-        self.run.set_tags({"corpus": self.data.fingerprint, "filters": str(self.data.report)})
-        corpus = self.config.corpus
-        source = corpus.model_dump(mode="json")
-        self.run.log_corpus(corpus.title, self.data.fingerprint, source, self.data.num_pairs)
+        # Until here, a training that is killed does what follows the last step once more.
+        directory.checkpoint.unlink(missing_ok=True)
+        registered = None if version is None else f"{name} version {version}"
+        return TrainResult(fitted, output, tested, registered)
 
     def _size(self) -> int:
         return num_parameters(
             self.config.model, self.data.vocabulary.sizes, self.config.data.longest_sequence
         )
 
-    def _observer(self, watching: Watching) -> Observer:
-        samples = Samples(self.data, self.config.corpus.target_lang)
-
-        def observe(validation: Validation) -> Decision:
-            self.run.log_curve([(point.step, point.metrics()) for point in validation.curve])
-            self.run.log_metrics(validation.step, validation.metrics())
-            self.run.log_samples(validation.step, samples.rows(validation))
-            if validation.attention:
-                self.run.log_text(attention_picture(validation), ATTENTION)
-            watching.validated(validation)
-            return Decision.CONTINUE
-
-        return observe
-
-    def _end_early(self, fitted: FitResult) -> None:
+    def _ended_early(self, fitted: FitResult) -> TrainResult:
         if fitted.outcome is Outcome.PAUSED:
             self.run.finish(RunState.PAUSED, f"paused at step {fitted.step}")
         else:
             self.run.finish(RunState.FAILED, f"diverged by step {fitted.step}")
+        return TrainResult(fitted)
 
-    def _card(self, fitted: FitResult) -> dict[str, Any]:
+    def _card(self, fitted: FitResult) -> Mapping[str, Any]:
         assert fitted.best is not None
         return {
             "source_lang": self.config.corpus.source_lang,
@@ -217,28 +289,16 @@ class _Training:
             "num_parameters": self._size(),
             "corpus_fingerprint": self.data.fingerprint,
             "provenance": self.export.provenance,
-            "validation": {
-                "step": fitted.best_step,
-                "bleu": fitted.best.bleu,
-                "chrf": fitted.best.chrf,
-            },
+            "steps": fitted.step,
+            "seconds": fitted.seconds,
+            "validation": {"step": fitted.best_step, **dataclasses.asdict(fitted.best)},
         }
 
-    def _test(self, bundle: Bundle) -> Evaluated | None:
-        test = self.data.load_test()
-        if test is None:
-            return None
-        tested = evaluate(
-            bundle, test.source_text, test.target_text, self.config.corpus.target_lang
-        )
-        scores = tested.evaluation.scores
-        self.run.log_metrics(0, {"test_bleu": scores.bleu, "test_chrf": scores.chrf})
-        self.run.set_tags({"bleu_signature": tested.evaluation.bleu_signature})
-        self.run.log_text("\n".join([*tested.hypotheses, ""]), "test_hypotheses.txt")
-        return tested
-
-    def _register(self, bundle: Bundle, output: Path) -> str | None:
-        examples = self.data.validation.source_text[:NUM_EXAMPLES]
-        name = study_name(self.export)
-        version = register_bundle(self.run, output, name, examples, bundle.translate(examples))
-        return None if version is None else f"{name} version {version}"
+    def _translate(self, bundle: Bundle, sources: list[str]) -> list[str] | None:
+        """Translates the test split; None if the training should pause."""
+        translations: dict[int, str] = {}
+        for batch in bundle.translate_batches(sources):
+            translations.update(batch)
+            if self.hooks.should_pause():
+                return None
+        return [translations[index] for index in range(len(sources))]

@@ -6,7 +6,6 @@ Post (2018), "A Call for Clarity in Reporting BLEU Scores"; Popović (2015), "ch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
@@ -51,21 +50,6 @@ class Scores:
 
     bleu: float
     chrf: float
-
-
-class Merit(NamedTuple):
-    """What a validation counts for among others, as the best of which a trial is known.
-
-    BLEU of different sentences does not compare, and a few may be easy ones: one over more
-    sentences comes before any over fewer, and BLEU decides between equals.
-
-    Attributes:
-        num_sentences: Sentences translated.
-        bleu: BLEU on them.
-    """
-
-    num_sentences: int
-    bleu: float
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from automl_tf.scoring.sentences import SentenceStatistics, resampled_bleu, resamplings
 
@@ -108,6 +107,9 @@ class Trainings:
         if not total:
             return Estimate(bleu, (bleu, bleu))
         degrees = total**2 / (of_seeds**2 / seed_degrees + of_sentences**2 / max(self.size - 1, 1))
+        # A table without confirmations is printed without the time that this import takes.
+        from scipy.special import stdtrit  # noqa: PLC0415
+
         reach = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * total**0.5
         return Estimate(bleu, (bleu - reach, bleu + reach))
 

@@ -9,15 +9,30 @@ Shapes: N sentences, C counts, O orders of n-grams, R resamples.
 import base64
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sacrebleu.metrics.bleu import BLEU
 
 ORDERS = 4
 """Longest n-grams that BLEU counts."""
 COUNTS = 2 + ORDERS
 """Length of the hypothesis, length of the reference, matches by order."""
+
+
+class Merit(NamedTuple):
+    """What a validation counts for among others, as the best of which a trial is known.
+
+    BLEU of different sentences does not compare, and a few may be easy ones: one over more
+    sentences comes before any over fewer, and BLEU decides between equals.
+
+    Attributes:
+        num_sentences: Sentences translated.
+        bleu: BLEU on them.
+    """
+
+    num_sentences: int
+    bleu: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +51,9 @@ class SentenceStatistics:
 
     @property
     def bleu(self) -> float:
-        """Corpus BLEU, computed by sacrebleu."""
-        hypothesis, reference, *matches = self.counts_NC.sum(axis=0).tolist()
-        totals = _totals(self.counts_NC).sum(axis=0).tolist()
-        return float(
-            BLEU.compute_bleu(matches, totals, hypothesis, reference, smooth_method="exp").score
-        )
+        """Corpus BLEU, equal to sacrebleu's with its default smoothing."""
+        totals = _totals(self.counts_NC).sum(axis=0)
+        return float(corpus_bleu(self.counts_NC.sum(axis=0), totals))
 
     def first(self, size: int) -> "SentenceStatistics":
         """Of the first sentences alone."""

@@ -1,4 +1,4 @@
-"""What a worker has at hand for every trial, and how a trial may end."""
+"""Everything that a worker holds for the trials of a study."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,43 +7,36 @@ from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.config.study import StudyConfig
+from automl_tf.home import HomeDirectory
 from automl_tf.search.events import Event
-from automl_tf.search.schema import StudyRecord
-from automl_tf.search.strategy import trial_seed
-from automl_tf.tracking.study import StudyRun
-from automl_tf.training.watching import Pause
+from automl_tf.search.schema import CONFIRMED_STUDY, StudyRecord, study_id_of, trial_seed
+from automl_tf.tracking.runs import StudyRun
+from automl_tf.training.events import Pause
 
-STATE_NAMES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
-"""States as ``show --json`` spells them."""
+CONFIRMATION_SEEDS = 50_000
+"""Added to the numbers of confirmations, so that they have other seeds than the search's trials."""
 
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What every trial of a worker needs.
+    """A study and what its trials need.
 
     Attributes:
-        storage: Where Optuna keeps it.
+        storage: The Optuna storage.
         study: The Optuna study.
-        definition: What the study is.
+        record: Its definition.
         home: The home directory.
         tracking: The study's run in MLflow.
-        tell: Where events go.
-        should_pause: Whether the worker is to save its trial and leave.
+        tell: Receives notices.
+        should_pause: Asks whether the worker is to save its trial and leave.
     """
 
     storage: RDBStorage
     study: optuna.Study
-    definition: StudyRecord
+    record: StudyRecord
     home: Path
     tracking: StudyRun
     tell: Callable[[Event], None]
@@ -52,27 +45,19 @@ class WorkerContext:
     @property
     def config(self) -> StudyConfig:
         """The study file."""
-        return self.definition.config
+        return self.record.config
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether the study repeats the best configurations of another one."""
+        return CONFIRMED_STUDY in self.study.user_attrs
 
     def trial_config(self, number: int, settings: Mapping[str, Any]) -> TrialConfig:
-        """The configuration of a trial with these settings."""
-        return self.definition.study.trial_config(settings, trial_seed(self.config.seed, number))
+        """Returns a trial's configuration of settings by dotted path; its number gives the seed."""
+        place = number + CONFIRMATION_SEEDS if self.is_confirmation else number
+        return self.record.study.trial_config(settings, trial_seed(self.config.seed, place))
 
     def directory(self, number: int) -> Path:
-        """Where a trial keeps its checkpoints."""
-        return trial_directory(self.home, self.config.name, number)
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """How a trial ended: the state and, if it is complete, a value an objective."""
-
-    state: TrialState
-    values: tuple[float, ...] = ()
-    reason: str | None = None
-    is_worth_smaller_batches: bool = False
-
-
-def trial_directory(home: Path, study_name: str, number: int) -> Path:
-    """The directory of a trial's checkpoints."""
-    return home / "studies" / study_name / f"trial-{number:04d}"
+        """Returns the directory of a trial's checkpoints."""
+        study = HomeDirectory(self.home).study(self.study.study_name, study_id_of(self.study))
+        return study / f"trial-{number:04d}"

@@ -90,6 +90,20 @@ def effort(study: Study) -> Callable[[Mapping[str, Any]], float] | None:
     return operations
 
 
+def memory(study: Study) -> Callable[[Mapping[str, Any]], float]:
+    """Returns a function from searched values to the estimated memory of a trial, in megabytes.
+
+    Vocabularies and sentences count as in ``feasible``.
+    """
+    complete = _completing(study)
+
+    def megabytes(params: Mapping[str, Any]) -> float:
+        config = complete(params)
+        return _FORMULAS[ESTIMATED_MEMORY](config, _asked_vocab(config), Extent.unknown(config))
+
+    return megabytes
+
+
 def _asked_vocab(config: TrialConfig) -> VocabSizes:
     """The vocabularies at the size that is asked for: before the corpus is prepared."""
     size = config.data.vocab_size

@@ -1,23 +1,32 @@
-"""A worker of a study: this process, which trains. A search itself imports nothing of training."""
+"""Joins a study as a worker: this process trains. A search itself imports nothing of training."""
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
 
 from automl_tf.search.context import WorkerContext
-from automl_tf.search.events import Event, TrialEnded
-from automl_tf.search.run import Locations, OpenStudy, story_of
-from automl_tf.search.worker import work
-from automl_tf.training.leaving import asked_to_leave
+from automl_tf.search.events import Event, EventWriter, TrialEnded, WorkerReady
+from automl_tf.search.loggers import StudyLogger
+from automl_tf.search.monitor import POLL_SECONDS, StudyMonitor
+from automl_tf.search.ownership import this_process
+from automl_tf.search.run import Locations, OpenStudy, logger_of
+from automl_tf.search.storage import another_view
+from automl_tf.search.worker import Worker
+from automl_tf.tracking.outbox import RunState
 from automl_tf.training.machine import keep_to_share
-from automl_tf.training.watching import Pause
+from automl_tf.training.signals import stop_on_signals
 
 
 def join(
     opened: OpenStudy,
-    places: Locations,
-    tell: Callable[[Event], None],
+    locations: Locations,
+    writer: EventWriter,
     deadline: float | None = None,
     *,
     gpu_share: float = 1.0,
@@ -27,43 +36,77 @@ def join(
 
     Args:
         opened: The study.
-        places: Where it keeps things.
-        tell: Where events go.
+        locations: Where the study keeps things.
+        writer: Output of events. A worker whose output nobody reads any more saves and leaves.
         deadline: Time, on the monotonic clock, at which the worker leaves.
         gpu_share: Part of a GPU's memory that the worker may take.
-        leaves_with_parent: Whether it leaves when the process that started it is gone.
+        leaves_with_parent: Whether a search has started the worker, with which it leaves. The
+            search then shows the trials and keeps the study's run in MLflow.
 
     Returns:
         Whether a signal made it leave.
     """
     keep_to_share(gpu_share)
-    with asked_to_leave() as asked, story_of(opened, places) as story:
+    parent = os.getppid() if leaves_with_parent else None
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
 
-        def tell_on(event: Event) -> None:
-            tell(event)
-            # A worker that a search started leaves the study's own run to it.
-            if isinstance(event, TrialEnded) and not leaves_with_parent:
-                story.refresh()
+        def should_pause() -> bool:
+            is_late = deadline is not None and time.monotonic() >= deadline
+            is_orphan = parent is not None and os.getppid() != parent
+            return stop.is_set() or is_late or is_orphan or writer.listener_gone()
 
-        bench = WorkerContext(
+        logger = stack.enter_context(logger_of(opened, locations))
+        context = WorkerContext(
             storage=opened.storage,
             study=opened.study,
-            definition=opened.definition,
-            home=places.home,
-            tracking=story.run,
-            tell=tell_on,
-            should_pause=_pause(asked, deadline, os.getppid() if leaves_with_parent else None),
+            record=opened.record,
+            home=locations.home,
+            tracking=logger.run,
+            tell=writer.tell,
+            should_pause=should_pause,
         )
-        work(bench)
-        if not leaves_with_parent:
-            story.leave(interrupted=asked.is_set())
-        return asked.is_set()
+
+        def confirming(study: optuna.Study) -> WorkerContext:
+            of_confirmations = replace(opened, study=study)
+            run = stack.enter_context(logger_of(of_confirmations, locations)).run
+            return replace(context, study=study, tracking=run)
+
+        writer.tell(WorkerReady(this_process().name))
+        worker = Worker(context, confirming)
+        if leaves_with_parent:
+            worker.work()
+        else:
+            with _shown(opened.study, locations.home, writer.tell, logger):
+                worker.work()
+            logger.leave(RunState.PAUSED if should_pause() else RunState.COMPLETE)
+        return stop.is_set()
 
 
-def _pause(asked: threading.Event, deadline: float | None, parent: int | None) -> Pause:
-    def should_pause() -> bool:
-        is_late = deadline is not None and time.monotonic() >= deadline
-        is_orphan = parent is not None and os.getppid() != parent
-        return asked.is_set() or is_late or is_orphan
+@contextlib.contextmanager
+def _shown(
+    study: optuna.Study, home: Path, tell: Callable[[Event], None], logger: StudyLogger
+) -> Iterator[None]:
+    """Shows the trials of the study, and refreshes its run in MLflow, by a thread of its own."""
+    done = threading.Event()
 
-    return should_pause
+    def show() -> None:
+        view = another_view(study, home)
+        monitor = StudyMonitor(view, lambda _name: None)
+        is_last = False
+        while not is_last:
+            is_last = done.wait(POLL_SECONDS)
+            # A storage that is away is asked again.
+            with contextlib.suppress(Exception):
+                for _, event in monitor.look():
+                    tell(event)
+                    if isinstance(event, TrialEnded):
+                        logger.refresh()
+
+    thread = threading.Thread(target=show, name="monitor", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,180 +1,159 @@
-"""What the storage knows of a study and no worker of this process has told."""
+"""Events of a study, derived from its storage: the same whoever trains its trials, and where."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
 
-from automl_tf.scoring.scores import Merit
-from automl_tf.search.context import STATE_NAMES
+from automl_tf.search.confirmation import confirmation_study
 from automl_tf.search.events import (
     Event,
-    Notice,
     StudyProgress,
     TrialEnded,
     TrialProgress,
     TrialStarted,
     TrialValidated,
 )
-from automl_tf.search.opening import lost_trials
-from automl_tf.search.schema import (
-    INFEASIBLE,
-    NUM_PARAMETERS,
-    REASON,
-    SECONDS,
-    WORKER,
-    best_bleu,
-    best_merit,
-    confirms,
-    num_validated,
-    read_record,
-    searched,
-    validations,
-)
+from automl_tf.search.optuna_compat import storage_of
+from automl_tf.search.study_view import StudyView, TrialView
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """Time between two looks into the storage."""
+
+Source = int | None
+"""Number of the worker of this search that an event is about; None for others and for the study."""
 
 
 @dataclass
-class _Told:
-    """What was told of a trial: who runs it, its last validation, its end."""
+class _Seen:
+    """What was told of a trial: its claim, its steps, its end."""
 
-    worker: str | None = None
-    step: int = 0
+    claim: tuple[str | None, int] | None = None
+    progress: int = 0
+    validated: int = 0
     has_ended: bool = False
 
 
-class Watch:
-    """Looks into the storage now and then, and tells what others have done there.
+class StudyMonitor:
+    """Polls the storage and derives events from what has changed.
 
     Args:
         study: The study.
-        speaks: Whether a worker of that name tells its own events.
+        worker_number: Returns the number of a worker of this search by its name, else None.
     """
 
-    def __init__(self, study: optuna.Study, speaks: Callable[[str], bool]) -> None:
+    def __init__(self, study: optuna.Study, worker_number: Callable[[str], int | None]) -> None:
         self._study = study
-        self._speaks = speaks
-        self._config = read_record(study).study
-        self._standing: StudyProgress | None = None
+        self._worker_number = worker_number
+        self._last: StudyProgress | None = None
         self._next_look = 0.0
-        self._told = {
-            trial.number: _Told(has_ended=True)
-            for trial in study.get_trials(deepcopy=False)
-            if trial.state.is_finished()
-        }
+        self._seen: dict[tuple[str, int], _Seen] = {}
+        for view in self._views():
+            for trial in view.trials:
+                if trial.has_ended:
+                    self._seen[view.study, trial.number] = _Seen(has_ended=True)
 
-    def heard(self, event: Event) -> None:
-        """Takes note of what a worker has told by itself."""
-        if isinstance(event, TrialStarted | TrialEnded):
-            ended = isinstance(event, TrialEnded) and event.state != "waiting"
-            self._told[event.trial] = _Told(has_ended=ended)
-            self._next_look = 0.0
-
-    def news(self) -> Iterator[Event]:
-        """What has happened since the last look, if it is time for another."""
+    def news(self) -> Iterator[tuple[Source, Event]]:
+        """Yields what has happened since the last look, if it is time for another."""
         if time.monotonic() >= self._next_look:
             yield from self.look()
-            self._next_look = time.monotonic() + LOOK_SECONDS
+            self._next_look = time.monotonic() + POLL_SECONDS
 
-    def look(self) -> Iterator[Event]:
-        """What has happened since the last look, and how the study stands if that has changed."""
-        trials = self._study.get_trials(deepcopy=False)
-        lost = {trial.number for trial in lost_trials(self._study)}
-        for trial in trials:
-            worker = trial.user_attrs.get(WORKER)
-            if worker is not None and not self._speaks(worker) and trial.number not in lost:
-                yield from self._news_of(trial, worker)
-        now = standing(trials, lost)
-        if now != self._standing:
-            self._standing = now
-            yield now
+    def look(self) -> Iterator[tuple[Source, Event]]:
+        """Yields what has happened since the last look, and the study's progress if it changed."""
+        view, *others = self._views()
+        for one in (view, *others):
+            for trial in one.trials:
+                for event in self._news_of(one.study, trial):
+                    number = None if trial.worker is None else self._worker_number(trial.worker)
+                    yield number, event
+        now = progress_of(view)
+        if now != self._last:
+            self._last = now
+            yield None, now
 
-    def _news_of(self, trial: FrozenTrial, worker: str) -> Iterator[Event]:
-        told = self._told.setdefault(trial.number, _Told())
-        if trial.state == TrialState.RUNNING:
-            # Before its size is known a trial has not begun.
-            if NUM_PARAMETERS in trial.user_attrs:
-                yield from self._course(trial, worker, told)
-        elif trial.state.is_finished() and not told.has_ended:
-            self._told[trial.number] = _Told(has_ended=True)
+    def _views(self) -> list[StudyView]:
+        """The study, then that of its confirmations."""
+        repeating = confirmation_study(storage_of(self._study), self._study)
+        studies = [self._study, *(() if repeating is None else (repeating,))]
+        return [StudyView.read(study) for study in studies]
+
+    def _news_of(self, study: str, trial: TrialView) -> Iterator[Event]:
+        seen = self._seen.setdefault((study, trial.number), _Seen())
+        if seen.has_ended or trial.is_lost:
+            return
+        is_open = trial.state == "running" or trial.has_ended or seen.claim is not None
+        # Before its size is known a trial has not begun.
+        if is_open and trial.num_parameters is not None and trial.attempt:
+            yield from self._course(trial, seen)
+        if trial.has_ended:
+            seen.has_ended = True
             yield end_of(trial)
-        elif trial.state == TrialState.WAITING and told.worker is not None:
-            self._told[trial.number] = _Told()
+        elif trial.state == "waiting" and seen.claim is not None:
+            self._seen[study, trial.number] = _Seen()
             yield end_of(trial)
 
-    def _course(self, trial: FrozenTrial, worker: str, told: _Told) -> Iterator[Event]:
-        """The start of a trial, and where it is now."""
-        reached = validations(trial)
-        if told.worker != worker:
-            told.worker = worker
-            config = self._config.trial_config(trial.params, self._config.config.seed)
+    def _course(self, trial: TrialView, seen: _Seen) -> Iterator[Event]:
+        """The claim of a trial, validations since the last look, and the last note of progress."""
+        claim = (trial.worker, trial.attempt)
+        if seen.claim != claim:
+            seen.claim = claim
+            seen.progress = seen.validated = trial.resumed_from
             yield TrialStarted(
                 trial=trial.number,
-                params=dict(trial.params),
-                num_parameters=trial.user_attrs[NUM_PARAMETERS],
-                max_steps=config.training.max_steps,
-                resumed=bool(reached),
-                confirms=confirms(trial),
+                params=trial.params,
+                num_parameters=trial.num_parameters or 0,
+                max_steps=trial.max_steps or 0,
+                resumed=trial.resumed_from > 0,
+                confirms=trial.confirms,
             )
-        step = max(reached, default=0)
-        if step > told.step:
-            told.step = step
-            scores = reached[step]
-            if "train_loss" in scores:
-                pace = scores["tokens_per_second"]
-                yield TrialProgress(trial.number, step, scores["train_loss"], pace)
+        for step in sorted(step for step in trial.intermediate if step > seen.validated):
+            seen.validated = step
             yield TrialValidated(
-                trial.number, step, scores["bleu"], scores["chrf"], num_validated(trial)[step]
+                trial=trial.number,
+                step=step,
+                bleu=trial.intermediate[step],
+                chrf=trial.chrf[step],
+                sentences=trial.sentences[step],
+                confirms=trial.confirms,
+            )
+        progress = trial.progress
+        if progress is None or progress["step"] <= seen.progress:
+            return
+        if progress["step"] >= seen.validated:
+            seen.progress = int(progress["step"])
+            yield TrialProgress(
+                trial=trial.number,
+                step=seen.progress,
+                loss=progress["loss"],
+                tokens_per_second=progress["tokens_per_second"],
+                confirms=trial.confirms,
             )
 
 
-def end_of(trial: FrozenTrial) -> TrialEnded:
-    """How a trial that does not run any more ended, or that it waits."""
+def end_of(trial: TrialView) -> TrialEnded:
+    """Returns the event of a trial that runs no more: its end, or that it waits to resume."""
     return TrialEnded(
         trial=trial.number,
-        state=STATE_NAMES[trial.state],
-        bleu=best_bleu(trial),
-        reason=trial.user_attrs.get(REASON),
-        seconds=trial.user_attrs.get(SECONDS, 0.0),
+        state="paused" if trial.is_paused else trial.state,
+        bleu=trial.best_bleu,
+        reason=trial.reason,
+        seconds=trial.seconds,
+        confirms=trial.confirms,
     )
 
 
-def loss(trial: FrozenTrial) -> Notice:
-    """What became of a trial whose worker is gone."""
-    if trial.state == TrialState.FAIL:
-        return Notice(f"trial {trial.number} has failed: {trial.user_attrs[REASON]}")
-    return Notice(f"trial {trial.number} goes back to the queue: its worker is gone")
-
-
-def standing(trials: list[FrozenTrial], lost: set[int]) -> StudyProgress:
-    """How a study with these trials stands.
-
-    Args:
-        trials: All of them.
-        lost: Numbers of those that run without a worker.
-    """
-    counts = dict.fromkeys(STATE_NAMES.values(), 0)
-    best: tuple[Merit, int] | None = None
-    for trial in trials:
-        counts[STATE_NAMES[trial.state]] += 1
-        merit = best_merit(trial)
-        if merit is not None and trial.state != TrialState.FAIL and confirms(trial) is None:
-            # Of equals the earlier one.
-            found = merit, -trial.number
-            best = found if best is None else max(best, found)
+def progress_of(view: StudyView) -> StudyProgress:
+    """Returns the counts of a study, what is spent of its budget, and its best trial."""
+    best = view.incumbent
+    merit = None if best is None else best.best_merit
     return StudyProgress(
-        counts=counts,
-        spent=sum(
-            trial.state.is_finished() and not trial.user_attrs.get(INFEASIBLE)
-            for trial in searched(trials)
-        ),
-        running=[trial.number for trial in trials if trial.state == TrialState.RUNNING],
-        lost=sorted(lost),
-        best_trial=None if best is None else -best[1],
-        best_bleu=None if best is None else best[0].bleu,
-        best_sentences=0 if best is None else best[0].num_sentences,
+        counts=view.counts,
+        spent=view.spent,
+        running=[trial.number for trial in view.trials if trial.state == "running"],
+        lost=[trial.number for trial in view.trials if trial.is_lost],
+        best_trial=None if best is None else best.number,
+        best_bleu=None if merit is None else merit.bleu,
+        best_sentences=0 if merit is None else merit.num_sentences,
     )

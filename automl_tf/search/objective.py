@@ -1,178 +1,313 @@
-"""One attempt at a trial: its costs, its training, what is kept of each validation, its end."""
+"""The objective of a search: one trial, from its configuration to its result.
+
+Errors never cross the training loop: they pause the training, and are raised or classified after
+it. A trial that begins again, with smaller batches or because its checkpoint is gone, is a new
+attempt: its curve, its statistics and its MLflow run begin empty.
+"""
+
+import shutil
+import traceback
+from dataclasses import dataclass
 
 import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from automl_tf.config.settings import TrialConfig
-from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.data.prepare import PreparationPausedError, PreparedData, prepare
 from automl_tf.data.subwords import BOS, EOS, PAD
 from automl_tf.decoding.latency import median_latency_ms
-from automl_tf.search.context import TrialResult, WorkerContext
+from automl_tf.errors import UserError, disk_is_full, first_line, is_io_error
+from automl_tf.formatting import format_amount
+from automl_tf.search import schema
+from automl_tf.search.context import WorkerContext
 from automl_tf.search.costs import Costs, beyond_limits, costs
-from automl_tf.search.events import TrialProgress, TrialStarted, TrialValidated
-from automl_tf.search.pruners.front import FrontPruner
-from automl_tf.search.schema import (
-    BEST_SENTENCES,
-    BEST_STEP,
-    INFEASIBLE,
-    NUM_PARAMETERS,
-    SAMPLES,
-    SECONDS,
-    SEED,
-    SENTENCES,
-    VALIDATIONS,
-    confirms,
-)
-from automl_tf.search.strategy import pruning_reason
-from automl_tf.search.trial_logger import TrialLogger
-from automl_tf.training.checkpoints import LAST_CHECKPOINT
+from automl_tf.search.events import LogMessage
+from automl_tf.search.loggers import RUN_STATES, TrialLogger
+from automl_tf.search.optuna_compat import delete_intermediate_values
+from automl_tf.search.ownership import Heartbeat, Ownership
+from automl_tf.search.pruners.build import decide
+from automl_tf.search.schema import FailureKind
+from automl_tf.search.storage import StorageUnreachableError
+from automl_tf.tracking.outbox import RunState
+from automl_tf.training.checkpoints import LAST_CHECKPOINT, TrainingDirectory, TrainingIdentity
+from automl_tf.training.events import CurvePoint, Decision, FitResult, Outcome, Validation
 from automl_tf.training.fit import fit
+from automl_tf.training.memory import free_memory, is_out_of_memory, smaller_batches
 from automl_tf.training.module import build_model
-from automl_tf.training.watching import CurvePoint, Decision, FitResult, Outcome, Validation
+from automl_tf.versions import environment
 
 LARGEST_SAMPLE = 2000
 """Sentences of a validation, the first, whose statistics are kept with each step."""
+MOST_COMPARED = 5
+"""Complete trials, the best, whose sentence statistics of each validation are kept."""
+MAX_IO_ERRORS = 3
+"""Errors of disks or networks after which a trial fails."""
 
 
-class Attempt:
-    """The steps of a trial, in their order.
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended, or that it waits or was lost.
 
-    Args:
-        trial: The trial.
-        config: What it trains.
-        story: What MLflow is told of it.
-        bench: What the worker has.
+    Attributes:
+        state: State to tell; RUNNING if another worker has the trial, so that nothing is told.
+        values: A value for each objective, if it is complete.
+        reason: Why it ended before its time.
+        failure: Cause, if it failed.
     """
 
+    state: TrialState
+    values: tuple[float, ...] = ()
+    reason: str | None = None
+    failure: FailureKind | None = None
+
+
+LOST = TrialResult(TrialState.RUNNING, reason="another worker has taken it over")
+
+
+def run_trial(
+    trial: optuna.Trial, ownership: Ownership, heartbeat: Heartbeat, context: WorkerContext
+) -> TrialResult:
+    """Runs one claimed trial: trains the proposed configuration and returns its result.
+
+    Raises:
+        UserError: If the storage is away for too long, or a disk is full. The trial can resume.
+    """
+    return _TrialRunner(trial, ownership, heartbeat, context).run()
+
+
+class _TrialRunner:
+    """The steps of a trial, in their order."""
+
     def __init__(
-        self, trial: optuna.Trial, config: TrialConfig, story: TrialLogger, bench: WorkerContext
+        self,
+        trial: optuna.Trial,
+        ownership: Ownership,
+        heartbeat: Heartbeat,
+        context: WorkerContext,
     ) -> None:
         self._trial = trial
-        self._config = config
-        self._story = story
-        self._bench = bench
+        self._ownership = ownership
+        self._heartbeat = heartbeat
+        self._context = context
         self._reason: str | None = None
-        self._latency: float | None = None
+        self._interruption: Exception | None = None
+        self._logger = self._new_logger()
 
-    def to_its_end(self) -> TrialResult:
-        """Trains, unless a limit forbids it.
+    def run(self) -> TrialResult:
+        """Trains, once more with smaller batches if memory runs out, and records the result."""
+        result = self._known_failure() or self._attempt()
+        if result.failure is FailureKind.OUT_OF_MEMORY:
+            result = self._with_smaller_batches(result)
+        elif result.failure is FailureKind.IO_ERROR:
+            result = self._to_be_retried(result)
+        if result.state != TrialState.RUNNING:
+            self._record(result)
+        return result
+
+    def _known_failure(self) -> TrialResult | None:
+        """The result of a trial whose very settings are known to fail."""
+        if self._context.is_confirmation:
+            return None
+        trials = self._context.study.get_trials(deepcopy=False)
+        for number, params in schema.known_failures(trials).items():
+            if params == self._trial.params:
+                reason = f"not trained: trial {number} failed with these settings"
+                return _failed(reason, schema.failure_kind(trials[number]))
+        return None
+
+    def _with_smaller_batches(self, result: TrialResult) -> TrialResult:
+        smaller = smaller_batches(self._config())
+        if smaller is None or schema.SMALLER_BATCHES in self._trial.user_attrs:
+            return result
+        words = ", ".join(f"{name} = {value}" for name, value in smaller.items())
+        self._context.tell(
+            LogMessage(f"trial {self._trial.number}: out of memory; it begins again with {words}")
+        )
+        self._trial.set_user_attr(schema.SMALLER_BATCHES, smaller)
+        self._begin_again(f"{result.reason}; begun again with {words}")
+        return self._attempt()
+
+    def _to_be_retried(self, result: TrialResult) -> TrialResult:
+        """Puts a trial that a disk or a network has failed back into the queue, some times."""
+        count = 1 + self._trial.user_attrs.get(schema.IO_ERRORS, 0)
+        self._trial.set_user_attr(schema.IO_ERRORS, count)
+        if count >= MAX_IO_ERRORS:
+            return result
+        return TrialResult(TrialState.WAITING, reason=result.reason, failure=result.failure)
+
+    def _attempt(self) -> TrialResult:
+        """One attempt with the settings that the trial has now; its errors become reasons."""
+        try:
+            result = self._to_its_end()
+        except Exception as error:  # one trial's failure must not end the study
+            if _is_of_machine(error):
+                raise
+            result = _classified(error)
+            if not isinstance(error, UserError):
+                self._logger.attach("error.txt", traceback.format_exc())
+        if result.state == TrialState.FAIL:
+            # The error, and with it what its frames held, is gone now.
+            free_memory()
+        return result
+
+    def _config(self) -> TrialConfig:
+        return self._context.trial_config(self._trial.number, schema.settings_of(self._trial))
+
+    def _new_logger(self) -> TrialLogger:
+        attempt = self._trial.user_attrs.get(schema.ATTEMPT) or 1
+        return TrialLogger(self._trial, attempt, self._config(), self._context.tracking)
+
+    def _to_its_end(self) -> TrialResult:
+        """Trains, unless a constraint forbids it.
 
         Raises:
             UserError: If the corpus or the devices do not serve.
         """
-        limit = self._exceeded_limit(beyond_limits(self._config, self._bench.config.constraints))
+        config, context = self._config(), self._context
+        limit = self._exceeded_limit(beyond_limits(config, context.config.constraints))
         if limit is not None:
             return self._refused(limit)
-        data = prepare(self._config, self._bench.home / "cache")
-        costs = self._measure(data)
-        limit = self._exceeded_limit(costs)
+        try:
+            data = prepare(config, context.home / "cache", context.should_pause)
+        except PreparationPausedError:
+            return TrialResult(TrialState.WAITING, reason="paused before its training began")
+        known = self._measure(config, data)
+        limit = self._exceeded_limit(known)
         if limit is not None:
             return self._refused(limit)
-        directory = self._bench.directory(self._trial.number)
-        self._announce(resumed=(directory / LAST_CHECKPOINT).exists())
-        self._story.begin(self._config, data, costs)
+        self._begin_or_resume(TrainingIdentity.of(config, data.fingerprint))
+        self._logger.begin(config, data, known)
+        directory = context.directory(self._trial.number)
+        pause, is_owner = context.should_pause, self._is_owner
         result = fit(
-            self._config, data, directory, self._observe, self._progress, self._bench.should_pause
+            config, data, directory, self._observe, self._progress, pause, is_owner=is_owner
         )
-        self._trial.set_user_attr(SECONDS, result.seconds)
-        self._trial.set_user_attr(BEST_STEP, result.best_step)
-        if result.outcome is not Outcome.PAUSED:
+        if self._interruption is not None:
+            raise self._interruption
+        if result.outcome is Outcome.LOST:
+            return LOST
+        self._trial.set_user_attr(schema.SECONDS, result.seconds)
+        self._trial.set_user_attr(schema.BEST_STEP, result.best_step)
+        if result.outcome.is_final:
             (directory / LAST_CHECKPOINT).unlink(missing_ok=True)
         return self._ending(result)
 
+    def _begin_or_resume(self, identity: TrainingIdentity) -> None:
+        """Resumes from the checkpoint of the present attempt, or begins an attempt without one."""
+        directory = TrainingDirectory(self._context.directory(self._trial.number))
+        if schema.validations(self._trial) and directory.open(identity) is None:
+            self._begin_again("its checkpoint is gone; begun again")
+        if not self._trial.user_attrs.get(schema.ATTEMPT):
+            self._trial.set_user_attr(schema.ATTEMPT, 1)
+
+    def _begin_again(self, reason: str) -> None:
+        """Ends the present attempt and begins the next, with an empty curve."""
+        trial, number = self._trial, self._trial.user_attrs.get(schema.ATTEMPT, 1)
+        curve = schema.validations(trial)
+        ended = {"attempt": number, "reason": reason, "last_step": max(curve, default=0)}
+        self._logger.end(RunState.FAILED, reason)
+        trial.set_user_attr(schema.ATTEMPTS, [*trial.user_attrs.get(schema.ATTEMPTS, ()), ended])
+        for name in schema.OF_ATTEMPT:
+            if name in trial.user_attrs:
+                trial.set_user_attr(name, {})
+        trial.set_user_attr(schema.BEST_STEP, None)
+        trial.set_user_attr(schema.SECONDS, 0.0)
+        trial.set_user_attr(schema.ATTEMPT, number + 1)
+        delete_intermediate_values(self._context.storage, self._ownership.trial_id)
+        # Optuna's trial keeps what it has read.
+        self._trial = optuna.Trial(self._context.study, self._ownership.trial_id)
+        shutil.rmtree(self._context.directory(trial.number), ignore_errors=True)
+        self._logger = self._new_logger()
+
     def _refused(self, reason: str) -> TrialResult:
-        self._trial.set_user_attr(INFEASIBLE, True)  # noqa: FBT003 - the attribute's value
+        self._trial.set_user_attr(schema.INFEASIBLE, True)  # noqa: FBT003 - the attribute's value
         return TrialResult(TrialState.PRUNED, reason=reason)
 
-    def _measure(self, data: PreparedData) -> Costs:
-        """What the trial costs, by the names of the limits."""
-        known = costs(self._config, data)
-        for name, cost in known.items():
-            self._trial.set_user_attr(name, cost)
-        self._trial.set_user_attr(SEED, self._config.seed)
-        self._size = int(known[NUM_PARAMETERS])
-        needed = (*self._bench.config.objectives, *self._bench.config.constraints)
-        if "latency" in needed:
-            model = build_model(self._config, data)
-            self._latency = median_latency_ms(
-                model, data.validation.sources(), bos=BOS, eos=EOS, pad=PAD
-            )
-            self._trial.set_user_attr("latency", self._latency)
-            known["latency"] = self._latency
+    def _measure(self, config: TrialConfig, data: PreparedData) -> Costs:
+        """Costs of the trial by the names of the constraints; latency is measured once."""
+        known = costs(config, data)
+        self._size = int(known[schema.NUM_PARAMETERS])
+        needed = (*self._context.config.objectives, *self._context.config.constraints)
+        if schema.LATENCY in needed:
+            # Another time would be another number, and could refuse a trial that is half trained.
+            measured = self._trial.user_attrs.get(schema.LATENCY)
+            known[schema.LATENCY] = measured or _latency(config, data)
+        provenance = {schema.SEED: config.seed, schema.ENVIRONMENT: environment()}
+        for name, value in {**known, **provenance}.items():
+            self._trial.set_user_attr(name, value)
         return known
 
     def _exceeded_limit(self, costs: Costs) -> str | None:
-        """The first of the constraints on these costs that is broken, in words."""
-        for name, limit in self._bench.config.constraints.items():
+        """The first constraint on these costs that is broken, in words."""
+        for name, limit in self._context.config.constraints.items():
             if name not in costs:
                 continue
             cost = costs[name]
             self._trial.set_constraint(name, cost - limit)
             if cost > limit:
-                return (
-                    f"not trained: {name} = {_amount(cost)} is above the limit of {_amount(limit)}"
-                )
+                above = f"{format_amount(name, cost)} is above the limit"
+                return f"not trained: {name} = {above} of {format_amount(name, limit)}"
         return None
 
-    def _announce(self, *, resumed: bool) -> None:
-        self._bench.tell(
-            TrialStarted(
-                trial=self._trial.number,
-                params=dict(self._trial.params),
-                num_parameters=self._size,
-                max_steps=self._config.training.max_steps,
-                resumed=resumed,
-                confirms=confirms(self._trial),
-            )
-        )
+    def _is_owner(self) -> bool:
+        try:
+            return self._ownership.holds()
+        except Exception as error:  # noqa: BLE001 - raised again after the training
+            self._interruption = error
+            return True
 
     def _progress(self, point: CurvePoint) -> None:
-        self._bench.tell(
-            TrialProgress(self._trial.number, point.step, point.loss, point.tokens_per_second)
-        )
+        self._heartbeat.note_progress(_progress_of(point))
 
     def _observe(self, validation: Validation) -> Decision:
+        """Records a validation and judges the trial; an error pauses the training."""
+        if self._interruption is not None:
+            return Decision.PAUSE
+        try:
+            self._record_validation(validation)
+            return self._judge(validation)
+        except Exception as error:  # noqa: BLE001 - raised again after the training
+            self._interruption = error
+            return Decision.PAUSE
+
+    def _record_validation(self, validation: Validation) -> None:
         trial, scores, step = self._trial, validation.scores, validation.step
-        told = trial.user_attrs.get(VALIDATIONS, {})
         now = {"bleu": scores.bleu, "chrf": scores.chrf, "loss": validation.loss}
         now["sentences"] = len(validation.sentences)
         if validation.curve:
             last = validation.curve[-1]
             now.update(train_loss=last.loss, tokens_per_second=last.tokens_per_second)
-        trial.set_user_attr(VALIDATIONS, {**told, str(step): now})
-        self._keep_sentences(validation)
-        trial.set_user_attr(SECONDS, validation.seconds)
-        self._bench.tell(
-            TrialValidated(trial.number, step, scores.bleu, scores.chrf, len(validation.sentences))
-        )
-        samples = self._story.validated(validation)
-        if validation.is_best:
-            trial.set_user_attr(SAMPLES, samples)
-        # Others are not compared with a trial that confirms one, which always runs to its end.
-        if confirms(trial) is not None:
-            return Decision.CONTINUE
-        if len(self._bench.config.objectives) > 1:
-            return self._judged_by_front(step)
-        trial.report(scores.bleu, step)
-        if step >= self._config.training.max_steps or not trial.should_prune():
-            return Decision.CONTINUE
-        trials = self._bench.study.get_trials(deepcopy=False)
-        self._reason = pruning_reason(self._bench.config.pruner, trials, trial.number, step)
-        return Decision.STOP
-
-    def _judged_by_front(self, step: int) -> Decision:
-        """Several objectives: whether the trial can still extend the Pareto front."""
-        config, max_steps = self._bench.config, self._config.training.max_steps
-        if config.pruner.kind != "auto" or step >= max_steps:
-            return Decision.CONTINUE
-        pruner = FrontPruner(config.pruner, config.objectives, max_steps)
-        self._reason = pruner.reason_to_stop(self._bench.study, self._trial.number)
-        return Decision.CONTINUE if self._reason is None else Decision.STOP
-
-    def _keep_sentences(self, validation: Validation) -> None:
-        kept = self._trial.user_attrs.get(SENTENCES, {})
+            # A short training may end before its heartbeat has noted any progress.
+            trial.set_user_attr(schema.PROGRESS, _progress_of(last))
+        before = trial.user_attrs.get(schema.VALIDATIONS, {})
+        trial.set_user_attr(schema.VALIDATIONS, {**before, str(step): now})
+        kept = trial.user_attrs.get(schema.SENTENCES, {})
         text = validation.sentences.first(LARGEST_SAMPLE).to_text()
-        self._trial.set_user_attr(SENTENCES, {**kept, str(validation.step): text})
+        trial.set_user_attr(schema.SENTENCES, {**kept, str(step): text})
+        trial.set_user_attr(schema.SECONDS, validation.seconds)
+        samples = self._logger.validated(validation)
+        if validation.is_best:
+            trial.set_user_attr(schema.SAMPLES, samples)
+
+    def _judge(self, validation: Validation) -> Decision:
+        # A confirmation always runs to its end.
+        if self._context.is_confirmation:
+            return Decision.CONTINUE
+        if len(self._context.config.objectives) == 1:
+            self._trial.report(validation.scores.bleu, validation.step)
+        found = decide(
+            self._context.config,
+            self._context.study,
+            self._trial.number,
+            validation.step,
+            self._config().training.max_steps,
+        )
+        if found.expected is not None:
+            schema.note_forecast(self._trial, found.expected)
+        self._reason = found.reason
+        return Decision.STOP if found.stop else Decision.CONTINUE
 
     def _ending(self, result: FitResult) -> TrialResult:
         match result.outcome:
@@ -181,26 +316,69 @@ class Attempt:
             case Outcome.PAUSED:
                 return TrialResult(TrialState.WAITING, reason=f"paused at step {result.step}")
             case Outcome.DIVERGED:
-                return TrialResult(
-                    TrialState.FAIL,
-                    reason=f"diverged: loss or gradient is not finite by step {result.step}",
-                    is_worth_smaller_batches=True,
-                )
+                reason = f"diverged: loss or gradient is not finite by step {result.step}"
+                return _failed(reason, FailureKind.DIVERGED)
         if result.best is None:
-            return TrialResult(TrialState.FAIL, reason="no validation BLEU")
+            return _failed("no validation BLEU", FailureKind.INVALID)
         reached = {
             "bleu": result.best.bleu,
             "chrf": result.best.chrf,
             "num_parameters": float(self._size),
-            "latency": self._latency,
+            "latency": self._trial.user_attrs.get(schema.LATENCY),
             "train_hours": result.seconds / 3600,
         }
         assert result.best_sentences is not None, "they are kept with the best scores"
-        self._trial.set_user_attr(BEST_SENTENCES, result.best_sentences.to_text())
-        values = tuple(reached[name] for name in self._bench.config.objectives)
+        self._trial.set_user_attr(schema.BEST_SENTENCES, result.best_sentences.to_text())
+        values = tuple(reached[name] for name in self._context.config.objectives)
         return TrialResult(TrialState.COMPLETE, values=values)  # type: ignore[arg-type]
 
+    def _record(self, result: TrialResult) -> None:
+        """Keeps the result with the trial and in MLflow, before the state is told."""
+        trial = self._trial
+        if result.state != TrialState.WAITING and not self._is_among_best(result):
+            trial.set_user_attr(schema.SENTENCES, {})
+        trial.set_user_attr(schema.REASON, result.reason)
+        if result.state == TrialState.FAIL:
+            trial.set_user_attr(schema.FAILURE, result.failure)
+        self._logger.end(RUN_STATES[result.state], result.reason)
+        trial.set_user_attr(schema.RUN_ID, self._logger.run_id)
 
-def _amount(cost: float) -> str:
-    """A number of parameters in full, milliseconds with their decimals."""
-    return f"{cost:,.0f}" if float(cost).is_integer() else f"{cost:,.2f}"
+    def _is_among_best(self, result: TrialResult) -> bool:
+        """Whether later trials will be compared with this one, sentence by sentence."""
+        if result.state != TrialState.COMPLETE or self._context.is_confirmation:
+            return False
+        states = (TrialState.COMPLETE,)
+        complete = self._context.study.get_trials(deepcopy=False, states=states)
+        mine = schema.best_bleu(self._trial) or 0.0
+        return sum((schema.best_bleu(other) or 0.0) > mine for other in complete) < MOST_COMPARED
+
+
+def _progress_of(point: CurvePoint) -> dict[str, float | None]:
+    speed = point.tokens_per_second
+    return {"step": point.step, "loss": point.loss, "tokens_per_second": speed}
+
+
+def _latency(config: TrialConfig, data: PreparedData) -> float:
+    model = build_model(config, data)
+    return median_latency_ms(model, data.validation.sources(), bos=BOS, eos=EOS, pad=PAD)
+
+
+def _failed(reason: str, failure: FailureKind | None) -> TrialResult:
+    return TrialResult(TrialState.FAIL, reason=reason, failure=failure)
+
+
+def _is_of_machine(error: Exception) -> bool:
+    """Whether an error says nothing of the trial: a full disk, or a storage that is away."""
+    of_storage = (StorageUnreachableError, StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
+    return disk_is_full(error) or isinstance(error, of_storage)
+
+
+def _classified(error: Exception) -> TrialResult:
+    """The result of a trial that ended by an error."""
+    if is_out_of_memory(error):
+        return _failed(f"out of memory: {first_line(error)}", FailureKind.OUT_OF_MEMORY)
+    if is_io_error(error):
+        return _failed(f"{type(error).__name__}: {first_line(error)}", FailureKind.IO_ERROR)
+    if isinstance(error, UserError):
+        return _failed(str(error), FailureKind.INVALID)
+    return _failed(f"{type(error).__name__}: {first_line(error)}", FailureKind.ERROR)

@@ -1,32 +1,47 @@
-"""Running a study: worker processes on one storage, and what they tell."""
+"""Running a study: worker processes on one storage, and the events of their trials."""
 
-from collections.abc import Callable
+import contextlib
+import functools
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
+from optuna.trial import TrialState
 
 from automl_tf.config.study import AutoSampler, Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
-from automl_tf.search.events import Event, TrialEnded
-from automl_tf.search.monitor import Watch, loss
-from automl_tf.search.opening import open_study, requeue_stale_trials
-from automl_tf.search.pool import WorkerPool
-from automl_tf.search.samplers.history import check_named, note_text
-from automl_tf.search.samplers.text import Text
-from automl_tf.search.schema import StudyRecord
-from automl_tf.search.storage import claiming, open_storage
-from automl_tf.search.strategy import build_pruner, grid
-from automl_tf.search.study_logger import StudyLogger
-from automl_tf.training.leaving import asked_to_leave
+from automl_tf.home import STORAGE_VARIABLE, TRACKING_VARIABLE
+from automl_tf.search.events import Event, TrialEnded, WorkerReady
+from automl_tf.search.loggers import StudyLogger
+from automl_tf.search.monitor import StudyMonitor
+from automl_tf.search.opening import join_study, open_study
+from automl_tf.search.optuna_compat import trial_id_of
+from automl_tf.search.ownership import requeue
+from automl_tf.search.pool import OutcomeKind, SearchOutcome, WorkerPool
+from automl_tf.search.pruners.build import build_pruner
+from automl_tf.search.samplers.build import grid
+from automl_tf.search.samplers.history import check_named, record_corpus_info
+from automl_tf.search.samplers.priors import CorpusInfo
+from automl_tf.search.schema import NUM_PAIRS, REASON, WORKER, StudyRecord, validations
+from automl_tf.search.storage import open_storage
+from automl_tf.search.study_view import StudyView
+from automl_tf.tracking.outbox import RunState
 from automl_tf.training.machine import check_devices
+from automl_tf.training.signals import StopRequest, stop_on_signals
 
-STORAGE_VARIABLE = "AUTOML_TF_STORAGE"
-TRACKING_VARIABLE = "AUTOML_TF_TRACKING"
+STUDY_STATES = {
+    OutcomeKind.BUDGET_SPENT: RunState.COMPLETE,
+    OutcomeKind.TIME_OVER: RunState.PAUSED,
+    OutcomeKind.INTERRUPTED: RunState.PAUSED,
+    OutcomeKind.REFUSED: RunState.FAILED,
+    OutcomeKind.GAVE_UP: RunState.FAILED,
+}
+"""State of the study's run in MLflow after a search."""
 
 
 @dataclass(frozen=True)
@@ -56,95 +71,160 @@ class OpenStudy:
     Attributes:
         storage: Where Optuna keeps it.
         study: The Optuna study.
-        definition: What it is.
+        record: Its definition.
         corpus: Sizes of the corpus and what was left out of it, in words.
     """
 
     storage: RDBStorage
     study: optuna.Study
-    definition: StudyRecord
+    record: StudyRecord
     corpus: str
 
 
-def open_search(study: Study, places: Locations, *, trains_here: bool = True) -> OpenStudy:
-    """Checks a study and its corpus and creates it in the storage, or finds it there.
+def open_search(study: Study, locations: Locations, *, trains_here: bool = True) -> OpenStudy:
+    """Checks a study and its corpus, and creates it in the storage or resumes it there.
 
     Args:
         study: The study.
-        places: Where it keeps things.
+        locations: Where the study keeps things.
         trains_here: Whether trials will be trained on this machine's devices.
 
     Raises:
         UserError: If the corpus is not usable, the storage is not reachable, the study exists with
             another definition, or its trials ask for more devices than there are.
     """
+    storage, record, data = _checked(study, locations, trains_here=trains_here)
+    opened = open_study(storage, record)
+    _record_corpus(opened, study, data)
+    return _opened(storage, opened, record, data)
+
+
+def open_worker(study: Study, locations: Locations) -> OpenStudy:
+    """Checks a study and its corpus on this machine, and joins it as its search defined it.
+
+    Raises:
+        UserError: As `open_search` does.
+    """
+    storage, record, data = _checked(study, locations, trains_here=True)
+    opened, stored = join_study(storage, record)
+    # Where the corpus lies is this machine's own matter.
+    corpus = study.config.corpus
+    record = replace(stored, config=stored.config.model_copy(update={"corpus": corpus}))
+    if NUM_PAIRS not in opened.user_attrs:
+        _record_corpus(opened, study, data)
+    return _opened(storage, opened, record, data)
+
+
+def _record_corpus(opened: optuna.Study, study: Study, data: PreparedData) -> None:
+    languages = (study.config.corpus.source_lang, study.config.corpus.target_lang)
+    record_corpus_info(opened, CorpusInfo(len(data.train), languages))
+
+
+def _checked(
+    study: Study, locations: Locations, *, trains_here: bool
+) -> tuple[RDBStorage, StudyRecord, PreparedData]:
+    """The storage, the study's definition and its corpus, prepared once for all trials."""
     if trains_here:
         check_devices(devices_of_a_trial(study))
     if study.config.sampler.kind == "grid":
         grid(study.space)
-    storage = open_storage(places.storage, places.home)
+    storage = open_storage(locations.storage, locations.home)
     if isinstance(study.config.sampler, AutoSampler):
         check_named(storage, study.config.sampler.learn_from)
-    cache = places.home / "cache"
-    # A corpus that cannot be trained on is told here once, and not by every trial.
-    data = prepare(study.trial_config(_some_data_settings(study), study.config.seed), cache)
-    definition = StudyRecord(
-        study.config, study.space, corpus_fingerprint(study.config.corpus, cache)
-    )
-    opened = open_study(storage, definition)
-    corpus = study.config.corpus
-    note_text(opened, Text(len(data.train), (corpus.source_lang, corpus.target_lang)))
+    cache = locations.home / "cache"
+    domains = study.space.domains.items()
+    largest = {name: domain.ends()[-1] for name, domain in domains if name.startswith("data.")}
+    # A corpus that cannot be trained on is refused here once, and not by every trial.
+    data = prepare(study.trial_config(largest, study.config.seed), cache)
+    fingerprint = corpus_fingerprint(study.config.corpus, cache)
+    return storage, StudyRecord(study.config, study.space, fingerprint), data
+
+
+def _opened(
+    storage: RDBStorage, opened: optuna.Study, record: StudyRecord, data: PreparedData
+) -> OpenStudy:
+    """The study with its pruner."""
+    study = record.study
     opened.pruner = build_pruner(
         study.config.pruner,
         first_validation=min(study.values("training.validate_every")),
         max_steps=max(study.values("training.max_steps")),
         num_trials=study.config.budget.trials,
     )
-    return OpenStudy(storage, opened, definition, corpus_words(data))
+    corpus = f"{data.report}, {len(data.validation):,} validation pairs"
+    return OpenStudy(storage, opened, record, corpus)
 
 
 def search(
     opened: OpenStudy,
-    places: Locations,
-    crew: WorkerPool,
+    locations: Locations,
+    pool: WorkerPool,
     on_event: Callable[[int | None, Event], None],
-) -> bool:
+) -> SearchOutcome:
     """Runs a study with worker processes until its budget is spent.
 
     Args:
         opened: The study.
-        places: Where it keeps things.
-        crew: The workers.
-        on_event: Told of each event with the number of its worker; None with what the storage
-            tells, of the study as a whole and of workers that others have started.
+        locations: Where the study keeps things.
+        pool: The workers.
+        on_event: Shows an event; the number is that of the worker, or None where the event is of
+            the whole study or of a worker that another process has started.
 
     Returns:
-        Whether Ctrl-C ended it. Everything is saved either way.
-
-    Raises:
-        UserError: If every worker met what only a person can mend.
+        How it ended. Everything is saved in any case.
     """
-    with claiming(opened.storage, opened.study.study_name):
-        returned = requeue_stale_trials(opened.storage, opened.study)
-    trials = opened.study.get_trials(deepcopy=False)
-    for number in returned:
-        on_event(None, loss(trials[number]))
-    with asked_to_leave() as asked, story_of(opened, places) as story:
-        watch = Watch(opened.study, crew.speaks)
-        for told in crew.events(asked):
-            if told is not None:
-                on_event(*told)
-                watch.heard(told[1])
-                if isinstance(told[1], TrialEnded):
-                    story.refresh()
-            for event in watch.news():
-                on_event(None, event)
-        for event in watch.look():
-            on_event(None, event)
-        story.finish(interrupted=asked.is_set() or crew.refusal is not None)
-    if crew.refusal is not None:
-        raise crew.refusal
-    return asked.is_set()
+    with stop_on_signals() as stop, logger_of(opened, locations) as logger:
+        for worker, event in _events(opened, pool, stop):
+            try:
+                on_event(worker, event)
+            except BrokenPipeError:
+                # Whoever read the output has left, as `head` does: nobody waits for the end.
+                stop.set()
+            if isinstance(event, TrialEnded):
+                logger.refresh()
+        outcome = pool.outcome(stop, has_open_trials=_has_open_trials(opened.study))
+        logger.finish(STUDY_STATES[outcome.kind], outcome.reason)
+    return outcome
+
+
+def _events(
+    opened: OpenStudy, pool: WorkerPool, stop: StopRequest
+) -> Iterator[tuple[int | None, Event]]:
+    """Yields what workers print and what happens to trials, until the last worker has left."""
+    monitor = StudyMonitor(opened.study, pool.number_of)
+    for told in pool.events(stop, functools.partial(_has_progress, opened.study)):
+        if told is not None and not isinstance(told[1], WorkerReady):
+            yield told
+        yield from monitor.news()
+    _save_trials_of(opened, pool.killed())
+    yield from monitor.look()
+
+
+def _has_progress(study: optuna.Study, worker: str) -> bool:
+    """Returns whether a worker has validated or finished any trial."""
+    return any(
+        trial.user_attrs.get(WORKER) == worker
+        and (trial.state.is_finished() or bool(validations(trial)))
+        for trial in study.get_trials(deepcopy=False)
+    )
+
+
+def _has_open_trials(study: optuna.Study) -> bool:
+    """Returns whether a trial was begun and is not finished, and no living worker runs it."""
+    return any(trial.is_paused or trial.is_lost for trial in StudyView.read(study).trials)
+
+
+def _save_trials_of(opened: OpenStudy, workers: Collection[str]) -> None:
+    """Puts the trials of killed workers back into the queue. The workers are not to blame."""
+    running = opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in running if workers else []:
+        if trial.user_attrs.get(WORKER) in workers:
+            trial_id = trial_id_of(trial)
+            # The worker may have told the end of its trial before it was killed.
+            with contextlib.suppress(UpdateFinishedTrialError):
+                reason = "paused at its last checkpoint"
+                opened.storage.set_trial_user_attr(trial_id, REASON, reason)
+                requeue(opened.storage, trial_id)
 
 
 def devices_of_a_trial(study: Study) -> int:
@@ -152,17 +232,6 @@ def devices_of_a_trial(study: Study) -> int:
     return int(max(study.values("trainer.devices")))
 
 
-def story_of(opened: OpenStudy, places: Locations) -> AbstractContextManager[StudyLogger]:
-    """What MLflow is told of the study, for as long as the context lasts."""
-    return StudyLogger.open(opened.study, opened.definition, places.home, places.tracking)
-
-
-def corpus_words(data: PreparedData) -> str:
-    """Sizes of a corpus and what was left out of it, in words."""
-    return f"{data.report}, {len(data.validation):,} validation pairs"
-
-
-def _some_data_settings(study: Study) -> dict[str, Any]:
-    """The largest value of each data setting that is searched."""
-    domains = study.space.domains.items()
-    return {name: domain.ends()[-1] for name, domain in domains if name.startswith("data.")}
+def logger_of(opened: OpenStudy, locations: Locations) -> AbstractContextManager[StudyLogger]:
+    """Logs the study to MLflow for as long as the context lasts."""
+    return StudyLogger.open(opened.study, opened.record, locations.home, locations.tracking)

@@ -1,31 +1,51 @@
-"""What the storage knows of a study and its trials beside Optuna's own fields.
+"""Attributes of studies and trials in the Optuna storage: one owner of their names and types.
 
-One owner for the names of attributes, so that writers and readers agree.
+Everything that happened in a study is in its storage. Attributes of a trial describe its present
+attempt; `ATTEMPTS` keeps a summary of the earlier ones.
 """
 
 import dataclasses
 import enum
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter
 
 from automl_tf.config.space import Domain, Space
 from automl_tf.config.study import Study, StudyConfig
 from automl_tf.errors import Place, UserError
-from automl_tf.scoring.scores import Merit
-from automl_tf.scoring.sentences import SentenceStatistics
+from automl_tf.scoring.sentences import Merit, SentenceStatistics
+from automl_tf.versions import versions
 
+SCHEMA = 2
+"""Version of the attributes below. Version 1 had studies without an identifier."""
+
+# Attributes of a study.
+STUDY_ID = "study_id"
+SCHEMA_VERSION = "schema_version"
+WRITTEN_BY = "automl_tf_version"
 DEFINITION = "definition"
 TRACKING = "mlflow"
 NUM_PAIRS = "num_pairs"
 LANGUAGES = "languages"
+CONFIRMED_STUDY = "confirmed_study"
+"""Of a study of confirmations: identifier of the study whose best configurations it repeats."""
 
+# Attributes of a trial.
+ORIGIN = "origin"
+OWNER = "owner"
+WORKER = "worker"
+LOSSES = "losses"
+IO_ERRORS = "io_errors"
+ATTEMPT = "attempt"
+ATTEMPTS = "attempts"
+PROGRESS = "progress"
 REASON = "reason"
+FAILURE = "failure"
 VALIDATIONS = "validations"
 NUM_PARAMETERS = "num_parameters"
 FLOPS_PER_TOKEN = "flops_per_token"  # noqa: S105 - a token of text
@@ -33,18 +53,43 @@ ESTIMATED_MEMORY = "estimated_memory_mb"
 SEED = "seed"
 SECONDS = "seconds"
 RUN_ID = "mlflow_run_id"
-WORKER = "worker"
 INFEASIBLE = "infeasible"
 BEST_STEP = "best_step"
-LOST = "lost"
 SAMPLES = "samples"
+ENVIRONMENT = "environment"
+"""Versions and git commit of the program that trained a trial."""
+LATENCY = "latency"
 SMALLER_BATCHES = "smaller_batches"
-HOPELESS = "hopeless"
 SENTENCES = "sentences"
 BEST_SENTENCES = "best_sentences"
-OUTLOOK = "outlook"
+FORECAST = "forecast"
 CONFIRMS = "confirms"
-FAILURE = "failure"
+"""Of a trial of a study of confirmations: number of the trial that it repeats."""
+OF_ATTEMPT = (VALIDATIONS, SENTENCES, BEST_SENTENCES, SAMPLES, PROGRESS)
+"""Attributes that a new attempt begins without."""
+
+REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
+"""Parts of a definition that cannot change while a study lives: trials would not compare."""
+
+STATE_NAMES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+"""States as ``show --json`` spells them."""
+
+
+class Origin(enum.StrEnum):
+    """Sources of a configuration."""
+
+    BASE = "base"
+    """The paper's base model, brought into the space."""
+    GIVEN = "given"
+    """``start_with`` of the study file."""
+    SAMPLER = "sampler"
+    CONFIRMATION = "confirmation"
 
 
 class FailureKind(enum.StrEnum):
@@ -70,19 +115,9 @@ class FailureKind(enum.StrEnum):
         return self not in (FailureKind.WORKER_LOST, FailureKind.IO_ERROR)
 
 
-REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
-"""Parts of a definition that cannot change while a study lives: trials would not compare."""
-
-
 @dataclass(frozen=True)
 class StudyRecord:
-    """What a study is, as the storage keeps it.
-
-    Attributes:
-        config: The study file.
-        space: The space file.
-        fingerprint: Content hash of the corpus.
-    """
+    """A study as the storage keeps it: study file, space file, content hash of the corpus."""
 
     config: StudyConfig
     space: Space
@@ -117,17 +152,69 @@ class StudyRecord:
         return cls(config, Space(domains), data["fingerprint"])
 
 
+def describe_unreadable(name: str, attributes: Mapping[str, Any]) -> str | None:
+    """Returns why this version cannot read a study of such user attributes; None if it can."""
+    if DEFINITION not in attributes:
+        return f"{name} is an Optuna study of another program."
+    found = attributes.get(SCHEMA_VERSION, 1)
+    if found == SCHEMA:
+        return None
+    writer = attributes.get(WRITTEN_BY, "0.1.0")  # the one that wrote no versions
+    return (
+        f"The study {name} was written by automl-tf {writer} (schema {found}); this version "
+        f"reads schema {SCHEMA}."
+    )
+
+
+def check_readable(study: optuna.Study) -> None:
+    """Refuses a study that this version cannot read. Nothing of it is changed.
+
+    Raises:
+        UserError: If another program or another version wrote it.
+    """
+    problem = describe_unreadable(study.study_name, study.user_attrs)
+    if problem is not None:
+        raise UserError(
+            problem,
+            "Use the version that wrote it, or give your study another name or another --storage.",
+            Place(key="name"),
+        )
+
+
 def read_record(study: optuna.Study) -> StudyRecord:
-    """The definition of a study in the storage."""
+    """Returns the definition of a study.
+
+    Raises:
+        UserError: If another program or another version wrote it.
+    """
+    check_readable(study)
     return StudyRecord.from_json(study.user_attrs[DEFINITION])
 
 
+def write_identity(study: optuna.Study, study_id: str) -> None:
+    """Marks a new study as one of ours."""
+    study.set_user_attr(STUDY_ID, study_id)
+    study.set_user_attr(SCHEMA_VERSION, SCHEMA)
+    study.set_user_attr(WRITTEN_BY, versions()["automl-tf"])
+
+
+def trial_seed(study_seed: int, number: int) -> int:
+    """Returns the seed of a trial, from its study's seed and its number."""
+    return (study_seed * 100_003 + number) % 2**32
+
+
+def study_id_of(study: optuna.Study) -> str:
+    """Returns the UUID of a study."""
+    return str(study.user_attrs[STUDY_ID])
+
+
 def check_compatible(study: optuna.Study, definition: StudyRecord) -> None:
-    """Refuses to go on with a study under another definition.
+    """Refuses to resume a study under another definition.
 
     Raises:
-        UserError: With the first difference between what was and what is asked for.
+        UserError: With the first setting that differs.
     """
+    check_readable(study)
     before = _comparable(study.user_attrs[DEFINITION])
     now = _comparable(json.loads(json.dumps(definition.to_json())))
     for part in REFUSED:
@@ -148,11 +235,8 @@ def _comparable(definition: dict[str, Any]) -> dict[str, Any]:
     """
     places = ("train", "validation", "test") if definition["corpus"]["kind"] == "files" else ()
     corpus = {key: value for key, value in definition["corpus"].items() if key not in places}
-    fixed = {
-        name: value
-        for name, value in definition["fixed"].items()
-        if not name.startswith("trainer.")
-    }
+    settings = definition["fixed"].items()
+    fixed = {name: value for name, value in settings if not name.startswith("trainer.")}
     return {**definition, "corpus": corpus, "fixed": fixed}
 
 
@@ -169,10 +253,8 @@ def num_validated(trial: optuna.Trial | FrozenTrial) -> dict[int, int]:
 def best_merit(trial: optuna.Trial | FrozenTrial) -> Merit | None:
     """The best of a trial's validations so far."""
     sizes = num_validated(trial)
-    return max(
-        (Merit(sizes[step], scores["bleu"]) for step, scores in validations(trial).items()),
-        default=None,
-    )
+    found = [Merit(sizes[step], scores["bleu"]) for step, scores in validations(trial).items()]
+    return max(found, default=None)
 
 
 def best_bleu(trial: optuna.Trial | FrozenTrial) -> float | None:
@@ -205,30 +287,22 @@ def best_sentences(trial: FrozenTrial) -> SentenceStatistics | None:
 
 
 @dataclass(frozen=True)
-class StoppedFor:
-    """What the pruner expected of a trial that it stopped.
+class StoppedForecast:
+    """Median and 95th percentile of the final BLEU forecast for a trial that the pruner stopped."""
 
-    Attributes:
-        words: The outlook in words.
-        likely: The BLEU that the trial was expected to end with.
-        hopeful: The BLEU that it was expected to exceed in one of twenty cases.
-    """
-
-    words: str
-    likely: float
-    hopeful: float
+    median: float
+    p95: float
 
 
-def note_outlook(study: optuna.Study, trial: FrozenTrial, stopped_for: StoppedFor) -> None:
-    """Keeps with a trial what the pruner stops it for, as Optuna's pruners keep their notes."""
-    note = dataclasses.asdict(stopped_for)
-    study._storage.set_trial_system_attr(trial._trial_id, OUTLOOK, note)  # noqa: SLF001
+def note_forecast(trial: optuna.Trial, expected: StoppedForecast) -> None:
+    """Records the forecast of a trial that is stopped, for the sampler."""
+    trial.set_user_attr(FORECAST, dataclasses.asdict(expected))
 
 
-def outlook_at_stop(trial: FrozenTrial) -> StoppedFor | None:
-    """What the pruner expected of a trial that it stopped, if it noted anything."""
-    note = trial.system_attrs.get(OUTLOOK)
-    return None if note is None else StoppedFor(**{"hopeful": note["likely"], **note})
+def forecast_at_stop(trial: FrozenTrial) -> StoppedForecast | None:
+    """Returns the forecast of a trial that the pruner stopped, or None if there is none."""
+    note = trial.user_attrs.get(FORECAST)
+    return None if note is None else StoppedForecast(**note)
 
 
 def failure_kind(trial: optuna.Trial | FrozenTrial) -> FailureKind | None:
@@ -242,26 +316,23 @@ def settings_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Any]:
     return {**trial.params, **trial.user_attrs.get(SMALLER_BATCHES, {})}
 
 
-def confirms(trial: optuna.Trial | FrozenTrial) -> int | None:
-    """The number of the trial that this one repeats with another seed, or None."""
-    number: int | None = trial.user_attrs.get(CONFIRMS)
-    return number
+def known_failures(trials: Sequence[FrozenTrial]) -> dict[int, dict[str, Any]]:
+    """Returns the parameters of the trials that would fail again, by number."""
+    return {
+        trial.number: trial.params
+        for trial in trials
+        if (kind := failure_kind(trial)) is not None and kind.is_of_settings
+    }
 
 
-def confirming_words(trial: optuna.Trial | FrozenTrial) -> str | None:
-    """What a trial that repeats another one is for, or None."""
-    number = confirms(trial)
-    return None if number is None else f"confirms trial {number} with another seed"
+def is_feasible(trial: optuna.Trial | FrozenTrial) -> bool:
+    """Returns False for a trial that was not trained because it broke a constraint."""
+    return not trial.user_attrs.get(INFEASIBLE, False)
 
 
-def searched(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that belong to the search itself, without those that confirm others."""
-    return [trial for trial in trials if confirms(trial) is None]
-
-
-def hopeless(trials: Sequence[FrozenTrial]) -> dict[int, dict[str, Any]]:
-    """The parameters of the trials that would fail again whoever tries them, by number."""
-    return {trial.number: trial.params for trial in trials if trial.user_attrs.get(HOPELESS, False)}
+def is_paused(trial: FrozenTrial) -> bool:
+    """Returns True for a waiting trial that has been trained and will resume."""
+    return trial.state == TrialState.WAITING and bool(trial.user_attrs.get(ATTEMPT))
 
 
 def _first_difference(name: str, old: Any, new: Any) -> tuple[str, Any, Any]:  # noqa: ANN401

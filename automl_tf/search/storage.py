@@ -6,30 +6,184 @@ lock a study, so that a worker that dies or loses its database meanwhile has cla
 """
 
 import contextlib
+import functools
+import logging
+import os
+import random
 import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, quote_plus
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
 import sqlalchemy
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.trial import TrialState
 from sqlalchemy.engine import URL, make_url
 
 from automl_tf.errors import Place, UserError, first_line
-from automl_tf.search.retrying import RetryingStorage, transaction, with_retries
+from automl_tf.redaction import redact_message, redact_url
+from automl_tf.search.optuna_compat import CACHED_READS, database_url
 
-HEARTBEAT_SECONDS = 30
+PATIENCE_SECONDS = 600.0
+"""Longest wait for a database that does not answer."""
+SHORTEST_PAUSE_SECONDS = 0.1
+"""Between the first two attempts; each pause is twice the one before."""
+LONGEST_PAUSE_SECONDS = 10.0
+"""Between two attempts while the database is away for long."""
+
+# Classes and codes of SQLSTATE (PostgreSQL manual, appendix A): connection exceptions, too few
+# resources such as connections, and a server that is shutting down or starting.
+_AWAY_STATES = ("08", "53", "57P01", "57P02", "57P03", "57P05")
+# SQLite's primary result codes: busy, input or output error. A full disk is an error at once.
+_AWAY_CODES = (5, 10)
+
+_logger = logging.getLogger(__name__)
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+class StorageUnreachableError(UserError):
+    """The study database has been away for too long."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database is gone, and not that it refuses something."""
+    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, sqlalchemy.exc.PendingRollbackError):
+        return True  # what follows in a session whose connection was lost
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if state is not None:
+        return str(state).startswith(_AWAY_STATES)
+    if code is not None:
+        return int(code) & 0xFF in _AWAY_CODES
+    return error.connection_invalidated or isinstance(error, sqlalchemy.exc.OperationalError)
+
+
+def with_retries(call: Callable[[], _Result]) -> _Result:
+    """Calls until the database answers.
+
+    Args:
+        call: What may be done again when it is not known whether it was done.
+
+    Raises:
+        UserError: If the database is away for too long.
+    """
+    started = time.monotonic()
+    pause = SHORTEST_PAUSE_SECONDS
+    while True:
+        try:
+            return call()
+        except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+            if not is_away(error):
+                raise
+            waited = time.monotonic() - started
+        if waited > PATIENCE_SECONDS:
+            raise StorageUnreachableError(
+                f"The study database has not answered for {waited:.0f} seconds.",
+                "Start it again, then give the same command: the study resumes.",
+                Place(key="--storage"),
+            )
+        _logger.warning("The study database does not answer; next attempt in %.1f s.", pause)
+        # Workers that all lost it at once shall not all come back at once.
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+@contextmanager
+def transaction(storage: RDBStorage, connection: sqlalchemy.Connection) -> Iterator[None]:
+    """Makes what this thread does with a storage a part of a connection's transaction."""
+    storage.scoped_session.remove()
+    storage.scoped_session(bind=connection, join_transaction_mode="create_savepoint")
+    try:
+        yield
+    finally:
+        storage.scoped_session.remove()
+
+
+def _patient(
+    method: Callable[Concatenate[RDBStorage, _Given], _Result],
+) -> Callable[Concatenate["RetryingStorage", _Given], _Result]:
+    """The method, which may be done twice, with patience."""
+
+    @functools.wraps(method)
+    def call(storage: "RetryingStorage", /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        if storage.in_transaction():
+            return method(storage, *args, **kwargs)
+        return with_retries(lambda: method(storage, *args, **kwargs))
+
+    return call
+
+
+class RetryingStorage(RDBStorage):
+    """Optuna's storage, whose operations on their own wait for a database that is away.
+
+    Within a transaction of several operations nothing waits: with the connection all of it is lost
+    and has to be done again from its start. The next heartbeat makes up for one that failed.
+    """
+
+    def in_transaction(self) -> bool:
+        """Whether this thread's operations belong to a transaction that encloses them."""
+        return isinstance(self.scoped_session().bind, sqlalchemy.Connection)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Tells how a trial stands; an answer that was lost with the connection is looked up."""
+        if self.in_transaction():
+            return super().set_trial_state_values(trial_id, state, values)
+        started = self.get_trial(trial_id).datetime_start
+        is_first = True
+
+        def change() -> bool:
+            nonlocal is_first
+            if is_first:
+                is_first = False
+                return super(RetryingStorage, self).set_trial_state_values(trial_id, state, values)
+            with self.engine.begin() as connection, transaction(self, connection):
+                self._wait_for_writers(connection, trial_id)
+                now = self.get_trial(trial_id)
+                # Another worker may have started a trial already that went back to the queue.
+                if now.state == state or now.datetime_start != started:
+                    return True
+                return super(RetryingStorage, self).set_trial_state_values(trial_id, state, values)
+
+        return with_retries(change)
+
+    def _wait_for_writers(self, connection: sqlalchemy.Connection, trial_id: int) -> None:
+        """Waits for a commit that was on its way when the connection broke."""
+        if self.engine.dialect.name == "postgresql":
+            query = "SELECT 1 FROM trials WHERE trial_id = :trial FOR UPDATE"
+            connection.execute(sqlalchemy.text(query), {"trial": trial_id})
+
+
+for _name in (
+    *("set_study_user_attr", "set_study_system_attr", "get_study_id_from_name"),
+    *("get_study_name_from_id", "get_study_directions", "get_study_user_attrs"),
+    *("get_study_system_attrs", "get_all_studies", "set_trial_intermediate_value"),
+    *("set_trial_user_attr", "set_trial_system_attr", "get_trial"),
+    *("get_trial_id_from_study_id_trial_number", *CACHED_READS),
+):
+    setattr(RetryingStorage, _name, _patient(getattr(RDBStorage, _name)))
+
+
+GRACE_VARIABLE = "AUTOML_TF_GRACE_SECONDS"
+"""Environment variable with the time without a heartbeat after which a worker is suspected."""
 GRACE_SECONDS = 300
+HEARTBEATS_PER_GRACE = 10
 LOCK_WAIT_SECONDS = 120
 CLAIM_SECONDS = 120
 """Longest pause within a claim: a worker that is frozen or cut off must not hold the lock."""
-
 START_SECONDS = 60
 """Longest wait for a server that is starting."""
 
@@ -78,30 +232,21 @@ def open_storage(url: str, home: Path) -> RDBStorage:
             storage = _connected(parsed)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{redacted(url)} needs the package {error.name}.",
+            f"{redact_url(url)} needs the package {error.name}.",
             "Install automl-tf[postgresql].",
             Place(key="--storage"),
         ) from None
     except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError, RuntimeError, OSError) as error:
         cause = (error.__cause__ or error) if isinstance(error, StorageInternalError) else error
-        reason = _without_password(first_line(cause), parsed)
+        reason = redact_message(first_line(cause), url)
         raise UserError(
-            f"The study database {redacted(url)} cannot be opened: {reason}.",
+            f"The study database {redact_url(url)} cannot be opened: {reason}.",
             "Check the URL, that the server runs, and the password in PGPASSWORD or ~/.pgpass.",
             Place(key="--storage"),
         ) from None
     if parsed.get_backend_name() == "sqlite":
         _lock_early(storage.engine)
     return storage
-
-
-def redacted(url: str) -> str:
-    """The URL without its user and password."""
-    if url.startswith("sqlite:"):
-        return url
-    # A password may hold any character: all before the last @ goes.
-    hidden = re.sub(r"^(.*?://)?.*@", r"\1***@", url)
-    return re.sub(r"([?&][^=&]*passw[^=&]*=)[^&]*", r"\1***", hidden)
 
 
 @contextlib.contextmanager
@@ -123,13 +268,13 @@ def _locked(
 ) -> sqlalchemy.Connection:
     """A connection in a transaction that holds the study's lock until it ends."""
     with contextlib.ExitStack() as attempt:
-        if storage.engine.dialect.name == "sqlite":
+        is_sqlite = storage.engine.dialect.name == "sqlite"
+        if is_sqlite:
             # Beside the database: its workers may have different homes.
             lock = f"{storage.engine.url.database}.{study_name}.lock"
             attempt.enter_context(FileLock(lock, timeout=LOCK_WAIT_SECONDS))
-            connection = attempt.enter_context(storage.engine.begin())
-        else:
-            connection = attempt.enter_context(storage.engine.begin())
+        connection = attempt.enter_context(storage.engine.begin())
+        if not is_sqlite:
             _lock(connection, f"automl_tf:{study_name}")
         stack.push(attempt.pop_all())
     return connection
@@ -141,13 +286,14 @@ def _connected(url: URL) -> RetryingStorage:
     if url.get_backend_name() == "postgresql":
         options = {name: value for name, value in _LIBPQ.items() if name not in url.query}
         kwargs.update(_POOL, connect_args=options)
+    grace = _grace_seconds()
     for is_last in [False] * START_SECONDS + [True]:
         try:
             with _creating(url, kwargs):
                 return RetryingStorage(
                     url.render_as_string(hide_password=False),
-                    heartbeat_interval=HEARTBEAT_SECONDS,
-                    grace_period=GRACE_SECONDS,
+                    heartbeat_interval=grace // HEARTBEATS_PER_GRACE,
+                    grace_period=grace,
                     engine_kwargs=kwargs,
                 )
         except (StorageInternalError, sqlalchemy.exc.OperationalError) as error:
@@ -156,6 +302,18 @@ def _connected(url: URL) -> RetryingStorage:
                 raise
         time.sleep(1)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _grace_seconds() -> int:
+    given = os.environ.get(GRACE_VARIABLE, str(GRACE_SECONDS))
+    if not given.isdecimal() or int(given) < HEARTBEATS_PER_GRACE:
+        raise UserError(
+            f"{GRACE_VARIABLE} = {given} is not a whole number of {HEARTBEATS_PER_GRACE} or more "
+            "seconds.",
+            "Give all workers of a study the same number, or none.",
+            Place(key=GRACE_VARIABLE),
+        )
+    return int(given)
 
 
 @contextlib.contextmanager
@@ -175,12 +333,10 @@ def _creating(url: URL, kwargs: Mapping[str, Any]) -> Iterator[None]:
 
 def _lock(connection: sqlalchemy.Connection, name: str) -> None:
     """Waits for a lock that PostgreSQL gives to one transaction at a time."""
-    for command in (
-        f"SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_SECONDS}s'",
-        "SELECT pg_advisory_xact_lock(hashtext(:name))",
-    ):
-        values = {"name": name} if ":name" in command else {}
-        connection.execute(sqlalchemy.text(command), values)
+    timeout = f"SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_SECONDS}s'"
+    connection.execute(sqlalchemy.text(timeout))
+    lock = sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtext(:name))")
+    connection.execute(lock, {"name": name})
 
 
 def _parsed(url: str) -> URL:
@@ -191,19 +347,19 @@ def _parsed(url: str) -> URL:
     backend = parsed.get_backend_name() if parsed is not None else None
     if parsed is None or backend not in ("sqlite", "postgresql"):
         raise UserError(
-            f"{redacted(url)} is not a study database.",
+            f"{redact_url(url)} is not a study database.",
             "Use sqlite:///PATH or postgresql://USER@HOST/DATABASE.",
             Place(key="--storage"),
         )
     if "@" in (parsed.host or ""):
         raise UserError(
-            f"{redacted(url)} holds more than one @.",
+            f"{redact_url(url)} holds more than one @.",
             "Write %40 for an @ in the password, or put the password into PGPASSWORD.",
             Place(key="--storage"),
         )
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise UserError(
-            f"{redacted(url)} is a database in memory, which no other worker sees.",
+            f"{redact_url(url)} is a database in memory, which no other worker sees.",
             "Use sqlite:///PATH.",
             Place(key="--storage"),
         )
@@ -220,16 +376,8 @@ def another_view(study: optuna.Study, home: Path) -> optuna.Study:
         study: The study.
         home: The home directory.
     """
-    backend = study._storage._backend  # type: ignore[attr-defined] # noqa: SLF001
-    return optuna.load_study(study_name=study.study_name, storage=open_storage(backend.url, home))
-
-
-def _without_password(text: str, url: URL) -> str:
-    for password in (url.password, url.query.get("password")):
-        if password:
-            for form in (str(password), quote(str(password)), quote_plus(str(password))):
-                text = text.replace(form, "***")
-    return text
+    storage = open_storage(database_url(study), home)
+    return optuna.load_study(study_name=study.study_name, storage=storage)
 
 
 def _lock_early(engine: sqlalchemy.Engine) -> None:

@@ -1,46 +1,60 @@
-"""What a study has found so far, read from the storage alone."""
+"""The one read model of a study: what is shown, counted and decided about it comes from here."""
 
+import functools
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from automl_tf.scoring.scores import Merit
-from automl_tf.search.confirming.round import SearchedStudy
-from automl_tf.search.confirming.verdict import Confirmation, confirmation
-from automl_tf.search.context import STATE_NAMES
-from automl_tf.search.opening import lost_trials
+from automl_tf.config.study import DIRECTIONS
+from automl_tf.scoring.sentences import Merit
+from automl_tf.search.analysis import importances
+from automl_tf.search.confirmation import (
+    ConfirmationResult,
+    confirmation_result,
+    confirmation_study,
+)
+from automl_tf.search.optuna_compat import fixed_params, storage_of
+from automl_tf.search.ownership import lost_trials, resumed_from
 from automl_tf.search.schema import (
+    ATTEMPT,
     BEST_STEP,
-    INFEASIBLE,
+    CONFIRMS,
     NUM_PARAMETERS,
+    ORIGIN,
+    PROGRESS,
     REASON,
     RUN_ID,
     SECONDS,
+    STATE_NAMES,
     TRACKING,
     WORKER,
+    FailureKind,
+    Origin,
     StudyRecord,
-    confirming_words,
-    confirms,
+    failure_kind,
+    is_feasible,
+    is_paused,
     num_validated,
     read_record,
-    searched,
+    study_id_of,
     validations,
 )
 
 LEAST_FOR_IMPORTANCE = 8
 """Finished trials below which an importance would be read off noise."""
 
-GONE = "its worker is gone; another one will go on with it"
+GONE = "its worker is gone; another one will resume it"
 """What is said of a trial that the storage holds for running, but nobody runs."""
 _STEPS = "training.max_steps"
 
 
 @dataclass(frozen=True)
-class TrialRow:
-    """One trial of a study.
+class TrialView:
+    """One trial of a study, in its present attempt.
 
     Attributes:
         number: Its number, from zero.
@@ -48,16 +62,24 @@ class TrialRow:
         params: The searched settings by dotted path.
         values: A value for each objective, if the trial is complete.
         intermediate: Validation BLEU by optimizer step.
+        chrf: Validation chrF by optimizer step.
+        sentences: Sentences of each validation by optimizer step, where that is known.
         reason: Why it ended before its time, or waits.
+        failure: Cause, if it failed.
+        origin: Source of its configuration.
+        attempt: Number of the attempt, from 1; 0 before training began.
+        progress: Step, loss and speed between validations, if it was trained.
+        resumed_from: Step of the last validation before its worker claimed it.
         num_parameters: Size of its model, if it got so far.
         seconds: Seconds of training.
         mlflow_run_id: Its run in MLflow, once there is one.
         best_step: Step of the weights it kept.
-        was_trained: Whether it was within the constraints.
+        is_feasible: Whether it was within the constraints.
+        is_paused: Whether it waits to resume a training.
+        is_lost: Whether it is said to run, but its worker is gone.
         max_steps: Optimizer steps of the whole of it, once its settings are drawn.
         worker: Host, process and start of the worker that has it or had it last.
-        confirms: The trial that it repeats with another seed, if it does.
-        sentences: Sentences of each validation by optimizer step, where that is known.
+        confirms: In a study of confirmations, the trial of the search that it repeats.
     """
 
     number: int
@@ -65,16 +87,34 @@ class TrialRow:
     params: dict[str, Any]
     values: list[float] | None
     intermediate: dict[int, float]
-    reason: str | None
-    num_parameters: int | None
-    seconds: float
-    mlflow_run_id: str | None
-    best_step: int | None
-    was_trained: bool
+    reason: str | None = None
+    num_parameters: int | None = None
+    seconds: float = 0.0
+    chrf: dict[int, float] = field(default_factory=dict)
+    sentences: dict[int, int] = field(default_factory=dict)
+    failure: FailureKind | None = None
+    origin: Origin | None = None
+    attempt: int = 0
+    progress: Mapping[str, float] | None = None
+    resumed_from: int = 0
+    mlflow_run_id: str | None = None
+    best_step: int | None = None
+    is_feasible: bool = True
+    is_paused: bool = False
+    is_lost: bool = False
     max_steps: int | None = None
     worker: str | None = None
     confirms: int | None = None
-    sentences: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is complete, pruned or failed."""
+        return self.state not in ("running", "waiting")
+
+    @property
+    def counts_against_budget(self) -> bool:
+        """Whether it counts: not if a constraint, a machine or a disk kept it from training."""
+        return self.is_feasible and (self.failure is None or self.failure.costs_budget)
 
     @property
     def last_step(self) -> int | None:
@@ -93,72 +133,141 @@ class TrialRow:
         return None if merit is None else merit.bleu
 
     def merit(self, step: int) -> Merit:
-        """What the validation at a step counts for."""
+        """Returns what the validation at a step counts for."""
         return Merit(self.sentences.get(step, 0), self.intermediate[step])
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the form of ``show --json``."""
+        return {
+            "number": self.number,
+            "state": self.state,
+            "paused": self.is_paused,
+            "params": self.params,
+            "values": self.values,
+            "intermediate": {str(step): bleu for step, bleu in self.intermediate.items()},
+            "sentences": {str(step): size for step, size in self.sentences.items()},
+            "reason": self.reason,
+            "failure": self.failure,
+            "origin": self.origin,
+            "attempt": self.attempt,
+            "num_parameters": self.num_parameters,
+            "seconds": round(self.seconds, 3),
+            "mlflow_run_id": self.mlflow_run_id,
+            "best_step": self.best_step,
+            "max_steps": self.max_steps,
+            "worker": self.worker,
+            "confirms": self.confirms,
+        }
 
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study and its trials.
+    """A study and its trials at one moment.
 
     Attributes:
         study: Name of the study.
-        objectives: Name and direction of each objective.
+        study_id: Its UUID.
+        record: Its definition.
         trials: All trials in the order of their numbers.
-        best: Numbers of the best trial, or of the Pareto front where objectives are several. Once
-            the best configurations are confirmed, it is the trial of the one that fresh seeds find
-            the best.
-        importances: Share of the objective's variance that each setting explains, most first;
-            empty while the trials are too few.
         mlflow: Tracking URI, experiment and run of the study.
-        confirmation: What fresh seeds say of the best, if that was asked for and has begun.
+        confirmation: Result of the confirmations, if that was asked for and has begun.
+        front: Numbers of the best trial of the search, or of the trials on its Pareto front.
     """
 
     study: str
-    objectives: list[tuple[str, str]]
-    trials: list[TrialRow]
-    best: list[int]
-    importances: dict[str, float]
+    study_id: str
+    record: StudyRecord
+    trials: list[TrialView]
     mlflow: dict[str, str | None]
-    confirmation: Confirmation | None = None
+    confirmation: ConfirmationResult | None
+    front: list[int]
+
+    @classmethod
+    def read(cls, study: optuna.Study) -> "StudyView":
+        """Reads a study.
+
+        Raises:
+            UserError: If another program or another version wrote it.
+        """
+        record = read_record(study)
+        trials = study.get_trials(deepcopy=False)
+        tracking = study.user_attrs.get(TRACKING, {})
+        has_best = any(trial.state == TrialState.COMPLETE for trial in trials)
+        return cls(
+            study=study.study_name,
+            study_id=study_id_of(study),
+            record=record,
+            trials=_views(study, record, trials, tracking.get("trials", {})),
+            mlflow={
+                "tracking_uri": tracking.get("tracking_uri"),
+                "experiment": study.study_name,
+                "run_id": tracking.get("run_id"),
+            },
+            confirmation=_confirmation(study, record, trials),
+            front=sorted(trial.number for trial in study.best_trials) if has_best else [],
+        )
+
+    @property
+    def objectives(self) -> list[tuple[str, str]]:
+        """Name and direction of each objective."""
+        return [(name, DIRECTIONS[name]) for name in self.record.config.objectives]
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials are in each state."""
+        """Number of trials in each state."""
         found = Counter(trial.state for trial in self.trials)
-        return {state: found.get(state, 0) for state in STATE_NAMES.values()}
+        return {state: found[state] for state in STATE_NAMES.values()}
 
     @property
     def spent(self) -> int:
-        """Trials that have ended and count against the budget."""
-        open_ones = ("running", "waiting")
-        return sum(trial.state not in open_ones and trial.was_trained for trial in self.searched)
+        """Number of trials that have ended and count against the budget."""
+        return sum(trial.has_ended and trial.counts_against_budget for trial in self.trials)
 
     @property
-    def searched(self) -> list[TrialRow]:
-        """The trials of the search itself, without those that confirm others."""
-        return [trial for trial in self.trials if trial.confirms is None]
+    def incumbent(self) -> TrialView | None:
+        """The trial with the best validation so far, running ones included; of equals the first."""
+        found = [trial for trial in self.trials if trial.best_merit and trial.state != "failed"]
+        return max(found, key=lambda trial: (trial.best_merit, -trial.number), default=None)
 
-    def ranked(self) -> list[TrialRow]:
-        """The trials, best validation BLEU first, those that confirm others last."""
+    @property
+    def best(self) -> list[int]:
+        """Numbers of the best trials: the one that confirmations found the best, or the front."""
+        if self.confirmation is not None and self.confirmation.winner is not None:
+            return [self.confirmation.winner.number]
+        return self.front
+
+    @functools.cached_property
+    def importances(self) -> dict[str, float]:
+        """Share of the objective's variance that each setting explains, largest first.
+
+        Empty while the complete trials are too few. Computed when it is first asked for.
+        """
+        complete = [trial for trial in self.trials if trial.values is not None]
+        if len(complete) < LEAST_FOR_IMPORTANCE:
+            return {}
+        return importances(
+            [trial.params for trial in complete], [(trial.values or [0.0])[0] for trial in complete]
+        )
+
+    def ranked(self) -> list[TrialView]:
+        """Returns the trials: complete ones first, each group by its best validation."""
+        worst = Merit(-1, 0.0)
         return sorted(
             self.trials,
-            key=lambda trial: (
-                trial.confirms is not None,
-                trial.state != "complete",
-                -(trial.best_bleu or -1.0),
-            ),
+            key=lambda trial: (trial.state == "complete", trial.best_merit or worst),
+            reverse=True,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The stable form of ``show --json``."""
+        """Returns the stable form of ``show --json``."""
         return {
             "study": self.study,
+            "study_id": self.study_id,
             "objectives": [
                 {"name": name, "direction": direction} for name, direction in self.objectives
             ],
             "counts": self.counts,
-            "trials": [_row_json(trial) for trial in self.trials],
+            "trials": [trial.to_json() for trial in self.trials],
             "best": self.best,
             "importances": self.importances,
             "confirmation": None if self.confirmation is None else self.confirmation.to_json(),
@@ -166,116 +275,67 @@ class StudyView:
         }
 
 
-def leaderboard(study: optuna.Study) -> StudyView:
-    """Reads a study."""
-    definition = read_record(study)
-    trials = study.get_trials(deepcopy=False)
-    directions = [direction.name.lower() for direction in study.directions]
-    tracking = study.user_attrs.get(TRACKING, {})
-    confirmed = confirmation(trials, definition.config.confirm)
-    return StudyView(
-        study=study.study_name,
-        objectives=list(zip(definition.config.objectives, directions, strict=True)),
-        trials=_rows(study, definition, trials, tracking.get("trials", {})),
-        best=_best(study, trials, confirmed),
-        importances=_importances(study, trials),
-        mlflow={
-            "tracking_uri": tracking.get("tracking_uri"),
-            "experiment": study.study_name,
-            "run_id": tracking.get("run_id"),
-        },
-        confirmation=confirmed,
-    )
-
-
-def _rows(
+def _views(
     study: optuna.Study,
-    definition: StudyRecord,
-    trials: list[FrozenTrial],
-    run_ids: dict[str, str],
-) -> list[TrialRow]:
-    fixed = definition.study.values(_STEPS)[0]
-    is_searched = _STEPS in definition.space.domains
+    record: StudyRecord,
+    trials: Sequence[FrozenTrial],
+    run_ids: Mapping[str, str],
+) -> list[TrialView]:
+    fixed = record.study.values(_STEPS)[0]
+    is_searched = _STEPS in record.space.domains
     lost = {trial.number for trial in lost_trials(study)}
-    rows = []
-    for trial in trials:
-        row = _row(trial, run_ids, trial.params.get(_STEPS) if is_searched else fixed)
-        rows.append(replace(row, reason=GONE) if trial.number in lost else row)
-    return rows
+    return [
+        _view(
+            trial,
+            trial.params.get(_STEPS) if is_searched else fixed,
+            run_ids.get(str(trial.number)),
+            is_lost=trial.number in lost,
+        )
+        for trial in trials
+    ]
 
 
-def _row(trial: FrozenTrial, run_ids: dict[str, str], max_steps: int | None) -> TrialRow:
+def _view(
+    trial: FrozenTrial, max_steps: int | None, run_id: str | None, *, is_lost: bool
+) -> TrialView:
     attributes = trial.user_attrs
-    return TrialRow(
+    curve = validations(trial)
+    origin = attributes.get(ORIGIN)
+    # A trial that was paused and runs again keeps the reason of its pause in the storage.
+    reason = None if trial.state == TrialState.RUNNING else attributes.get(REASON)
+    return TrialView(
         number=trial.number,
         state=STATE_NAMES[trial.state],
-        params={**trial.system_attrs.get("fixed_params", {}), **trial.params},
+        params={**fixed_params(trial), **trial.params},
         values=list(trial.values) if trial.state == TrialState.COMPLETE else None,
-        intermediate={step: scores["bleu"] for step, scores in validations(trial).items()},
+        intermediate={step: scores["bleu"] for step, scores in curve.items()},
+        chrf={step: scores["chrf"] for step, scores in curve.items()},
         sentences=num_validated(trial),
-        reason=_reason(trial),
+        reason=GONE if is_lost else reason,
+        failure=failure_kind(trial),
+        origin=None if origin is None else Origin(origin),
+        attempt=attributes.get(ATTEMPT, 0),
+        progress=attributes.get(PROGRESS),
+        resumed_from=resumed_from(trial),
         num_parameters=attributes.get(NUM_PARAMETERS),
         seconds=attributes.get(SECONDS, 0.0),
-        mlflow_run_id=attributes.get(RUN_ID) or run_ids.get(str(trial.number)),
+        mlflow_run_id=attributes.get(RUN_ID) or run_id,
         best_step=attributes.get(BEST_STEP),
-        was_trained=not attributes.get(INFEASIBLE, False),
+        is_feasible=is_feasible(trial),
+        is_paused=is_paused(trial),
+        is_lost=is_lost,
         max_steps=max_steps,
         worker=attributes.get(WORKER),
-        confirms=confirms(trial),
+        confirms=attributes.get(CONFIRMS),
     )
 
 
-def _reason(trial: FrozenTrial) -> str | None:
-    """Why a trial ended or waits, and what it is for."""
-    # One that was paused and goes on has the reason of its pause still.
-    noted = None if trial.state == TrialState.RUNNING else trial.user_attrs.get(REASON)
-    return noted or confirming_words(trial)
-
-
-def _row_json(trial: TrialRow) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "state": trial.state,
-        "params": trial.params,
-        "values": trial.values,
-        "intermediate": {str(step): bleu for step, bleu in trial.intermediate.items()},
-        "sentences": {str(step): size for step, size in trial.sentences.items()},
-        "reason": trial.reason,
-        "num_parameters": trial.num_parameters,
-        "seconds": round(trial.seconds, 3),
-        "mlflow_run_id": trial.mlflow_run_id,
-        "best_step": trial.best_step,
-        "max_steps": trial.max_steps,
-        "worker": trial.worker,
-        "confirms": trial.confirms,
-    }
-
-
-def _best(
-    study: optuna.Study, trials: list[FrozenTrial], confirmed: Confirmation | None
-) -> list[int]:
-    if confirmed is not None and confirmed.winner is not None:
-        return [confirmed.winner.number]
-    if not any(trial.state == TrialState.COMPLETE for trial in trials):
-        return []
-    return sorted(trial.number for trial in SearchedStudy(study).best_trials)
-
-
-def _importances(study: optuna.Study, trials: list[FrozenTrial]) -> dict[str, float]:
-    complete = [trial for trial in searched(trials) if trial.state == TrialState.COMPLETE]
-    if len(complete) < LEAST_FOR_IMPORTANCE:
-        return {}
-    try:
-        return dict(
-            optuna.importance.get_param_importances(
-                SearchedStudy(study),
-                target=lambda trial: trial.values[0],
-                evaluator=_evaluator(),
-            )
-        )
-    except (ValueError, RuntimeError):  # all values equal, or a setting that never varied
-        return {}
-
-
-def _evaluator() -> optuna.importance.FanovaImportanceEvaluator:
-    return optuna.importance.FanovaImportanceEvaluator(seed=1)
+def _confirmation(
+    study: optuna.Study, record: StudyRecord, trials: Sequence[FrozenTrial]
+) -> ConfirmationResult | None:
+    if record.config.confirm is None:
+        return None
+    repeating = confirmation_study(storage_of(study), study)
+    if repeating is None:
+        return None
+    return confirmation_result(trials, repeating.get_trials(deepcopy=False), record.config.confirm)

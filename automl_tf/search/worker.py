@@ -2,211 +2,277 @@
 
 import contextlib
 import dataclasses
-import threading
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import optuna
 import sqlalchemy
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from automl_tf.errors import disk_is_full, full_disk
-from automl_tf.search.confirming.round import (
-    SearchedStudy,
-    first_waiting,
-    num_running,
-    queue_round,
-    take,
+from automl_tf.errors import UserError, disk_is_full, full_disk
+from automl_tf.search.confirmation import num_running, open_confirmation, queue_confirmations
+from automl_tf.search.context import WorkerContext
+from automl_tf.search.costs import effort, feasible, memory
+from automl_tf.search.events import LogMessage
+from automl_tf.search.export import trials_to_keep
+from automl_tf.search.objective import MAX_IO_ERRORS, TrialResult, run_trial
+from automl_tf.search.optuna_compat import reserve_trial, sampled, start_waiting, trial_id_of
+from automl_tf.search.ownership import (
+    Heartbeat,
+    LivenessMonitor,
+    Ownership,
+    requeue,
+    requeue_lost_trials,
 )
-from automl_tf.search.context import TrialResult, WorkerContext
-from automl_tf.search.costs import effort, feasible
-from automl_tf.search.events import Notice, WorkerJoined
-from automl_tf.search.monitor import end_of, loss
-from automl_tf.search.opening import pause_trial, requeue_stale_trials, this_worker
-from automl_tf.search.retrying import is_away
-from automl_tf.search.schema import INFEASIBLE, WORKER, hopeless, searched
-from automl_tf.search.storage import HEARTBEAT_SECONDS, claiming
-from automl_tf.search.strategy import build_sampler, distribution, grid
-from automl_tf.search.trial import run_trial
+from automl_tf.search.samplers.build import build_sampler, distributions, grid
+from automl_tf.search.schema import ORIGIN, REASON, FailureKind, Origin, known_failures
+from automl_tf.search.storage import StorageUnreachableError, claiming, is_away, with_retries
+from automl_tf.search.study_view import StudyView
+from automl_tf.training.checkpoints import keep_best_weights
 
-MOST_INFEASIBLE_IN_A_ROW = 200
+MAX_INFEASIBLE_IN_A_ROW = 200
 WAIT_SECONDS = 1.0
-"""Between two looks at whether the last trials of others have ended, which decide who is best."""
+"""Time between two looks at trials of other workers that decide whether there is more to do."""
+SAMPLING_SECONDS = 60.0
+"""Longest wait for workers that claimed earlier and have not sampled yet."""
+
+OpenConfirmation = Callable[[optuna.Study], WorkerContext]
+"""Makes the context of a study of confirmations."""
 
 
-def work(bench: WorkerContext) -> None:
-    """Runs trials until the budget is spent or the worker is asked to leave.
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this worker owns.
+
+    Attributes:
+        context: The context of its study: the search's, or that of its confirmations.
+        trial: The trial with its parameters.
+        ownership: The right to train it.
+    """
+
+    context: WorkerContext
+    trial: optuna.Trial
+    ownership: Ownership
+
+
+Reserved = tuple[WorkerContext, int, Ownership]
+"""A trial that this worker owns, by number; its parameters may still have to be sampled."""
+
+
+class Worker:
+    """Runs the trials of a study in this process.
 
     Args:
-        bench: The study and what its trials need.
+        context: The study and what its trials need.
+        confirming: Makes the context of the study of its confirmations.
     """
-    bench.tell(WorkerJoined(this_worker()))
-    while not bench.should_pause():
-        try:
-            trial = claim(bench)
-        except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-            if not is_away(error):
-                raise
-            bench = _anew(bench)
-            continue
-        if trial is None:
-            if not _may_yet_confirm(bench):
-                return
-            time.sleep(WAIT_SECONDS)
-            continue
-        with _heartbeat(bench.storage, trial):
+
+    def __init__(self, context: WorkerContext, confirming: OpenConfirmation) -> None:
+        self._context = context
+        self._confirming = confirming
+        self._confirmations: WorkerContext | None = None
+        self._liveness = LivenessMonitor(context.storage, context.study)
+        self._io_errors = 0
+
+    def work(self) -> None:
+        """Runs trials until the budget is spent or the worker is asked to leave.
+
+        Raises:
+            UserError: If a disk is full or fails, or the storage is away for too long.
+        """
+        while not self._context.should_pause():
             try:
-                ending = run_trial(trial, bench)
-            except Exception as error:
-                if not disk_is_full(error):
+                claimed = self.claim()
+            except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+                if not is_away(error):
                     raise
-                # Where the database has no room either, the next worker finds this one gone.
-                with contextlib.suppress(Exception):
-                    pause_trial(bench.storage, trial._trial_id)  # noqa: SLF001
-                raise full_disk(error) from error
-            _tell(bench, trial, ending)
+                self._reload()
+                continue
+            if claimed is not None:
+                self._run(claimed)
+            elif self._may_yet_claim():
+                time.sleep(WAIT_SECONDS)
+            else:
+                return
 
+    def claim(self) -> Claim | None:
+        """Returns the next trial: one that waits, or a new one within the budget.
 
-def _anew(bench: WorkerContext) -> WorkerContext:
-    """The bench after a claim was undone: Optuna's cache holds what is in the storage no more."""
-    study = optuna.load_study(
-        study_name=bench.config.name, storage=bench.storage, pruner=bench.study.pruner
-    )
-    return dataclasses.replace(bench, study=study)
-
-
-def claim(bench: WorkerContext) -> optuna.Trial | None:
-    """The next trial with its parameters: one that waits, or a new one within the budget.
-
-    When the search is over, one that confirms its best configurations, if the study asks for that.
-    """
-    study = bench.study
-    with claiming(bench.storage, bench.config.name):
-        returned = requeue_stale_trials(bench.storage, study)
-        trials = study.get_trials(deepcopy=False)
-        for number in returned:
-            bench.tell(loss(trials[number]))
-        waiting = first_waiting(trials)
-        if waiting is None and not _may_claim(bench, searched(trials)):
-            waiting = _first_of_round(bench, trials)
-            if waiting is None:
-                return None
-        space = {
-            name: distribution(domain) for name, domain in bench.definition.space.domains.items()
-        }
-        trial = _ask(bench, trials, space) if waiting is None else take(study, waiting, space)
-        trial.set_user_attr(WORKER, this_worker())
-        bench.storage.record_heartbeat(trial._trial_id)  # noqa: SLF001
-    return trial
-
-
-def _ask(
-    bench: WorkerContext, trials: list[FrozenTrial], space: dict[str, BaseDistribution]
-) -> optuna.Trial:
-    """A trial of the search: one that waits, or what the sampler proposes."""
-    study, config = bench.study, bench.config
-    study.sampler = build_sampler(
-        config.sampler,
-        bench.definition.space,
-        config.seed,
-        _next_number(trials),
-        list(hopeless(trials).values()),
-        feasible(bench.definition.study),
-        effort(bench.definition.study),
-    )
-    return SearchedStudy(study).ask(space)
-
-
-def _first_of_round(bench: WorkerContext, trials: list[FrozenTrial]) -> FrozenTrial | None:
-    """The first trial that confirms the best, after what is lacking was queued."""
-    asked = bench.config.confirm
-    if asked is None:
-        return None
-    queued = queue_round(bench.study, trials, asked)
-    if not queued:
-        return None
-    which = ", ".join(f"{one.trial.number} (BLEU {one.bleu:.2f})" for one in queued)
-    bench.tell(
-        Notice(f"to be confirmed with {asked.seeds} fresh seeds each, the best trials: {which}")
-    )
-    return first_waiting(bench.study.get_trials(deepcopy=False))
-
-
-def _may_yet_confirm(bench: WorkerContext) -> bool:
-    """Whether trials of other workers still decide which configurations are to be confirmed."""
-    trials = bench.study.get_trials(deepcopy=False)
-    return bench.config.confirm is not None and num_running(trials) > 0
-
-
-def _next_number(trials: list[FrozenTrial]) -> int:
-    """The number of the trial that Optuna gives out next: the first that waits, or a new one."""
-    waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
-    return min(waiting, default=len(trials))
-
-
-def _may_claim(bench: WorkerContext, trials: list[FrozenTrial]) -> bool:
-    """Whether the budget holds one more trial."""
-    counted = [trial for trial in trials if not trial.user_attrs.get(INFEASIBLE)]
-    started = sum(trial.state != TrialState.WAITING for trial in counted)
-    waiting = len(counted) - started
-    if started >= bench.config.budget.trials:
-        return False
-    if waiting:
-        return True
-    if bench.config.sampler.kind == "grid":
-        return len(trials) < _grid_size(bench)
-    if _all_infeasible(trials):
-        bench.tell(
-            Notice(
-                f"the last {MOST_INFEASIBLE_IN_A_ROW} proposals broke a constraint: the search "
-                "ends here. Loosen the constraints or shrink the space."
-            )
+        When the search is over, one that confirms its best configurations, if the study asks for
+        that. The lock of the study is held while a trial is reserved, and not while its parameters
+        are sampled: the workers sample one after the other, in the order of the trials' numbers.
+        """
+        reserved = self._reserve()
+        if reserved is None:
+            return None
+        context, number, ownership = reserved
+        _wait_for_earlier(context.study, number)
+        trials = context.study.get_trials(deepcopy=False)
+        context.study.sampler = build_sampler(
+            context.config.sampler,
+            context.record.space,
+            context.config.seed,
+            number,
+            list(known_failures(trials).values()),
+            feasible(context.record.study),
+            effort(context.record.study),
+            memory(context.record.study),
         )
-        return False
-    return True
+        trial = sampled(context.study, ownership.trial_id, distributions(context.record.space))
+        if ORIGIN not in trial.user_attrs:
+            trial.set_user_attr(ORIGIN, Origin.SAMPLER)
+        return Claim(context, trial, ownership)
+
+    def _reserve(self) -> Reserved | None:
+        context = self._context
+        with claiming(context.storage, context.config.name):
+            requeued = requeue_lost_trials(self._liveness, context.storage)
+            trials = context.study.get_trials(deepcopy=False)
+            for number in requeued:
+                context.tell(loss(trials[number]))
+            if _may_start(context):
+                return _take(context, _first_waiting(trials))
+            return self._reserve_confirmation(trials)
+
+    def _reserve_confirmation(self, trials: list[FrozenTrial]) -> Reserved | None:
+        """The first trial that confirms the best, after the missing ones were queued."""
+        asked = self._context.config.confirm
+        if asked is None:
+            return None
+        if self._confirmations is None:
+            searched = self._context
+            study = open_confirmation(searched.storage, searched.study, searched.record)
+            self._confirmations = self._confirming(study)
+            self._confirmed_liveness = LivenessMonitor(self._context.storage, study)
+        context = self._confirmations
+        requeue_lost_trials(self._confirmed_liveness, context.storage)
+        queued = queue_confirmations(context.study, trials, asked)
+        if queued:
+            which = ", ".join(f"{one.trial.number} (BLEU {one.bleu:.2f})" for one in queued)
+            words = f"to be confirmed with {asked.seeds} fresh seeds each, the best: {which}"
+            self._context.tell(LogMessage(words))
+        waiting = _first_waiting(context.study.get_trials(deepcopy=False))
+        return None if waiting is None else _take(context, waiting)
+
+    def _may_yet_claim(self) -> bool:
+        """Whether what other workers do can leave something to do for this one."""
+        trials = self._context.study.get_trials(deepcopy=False)
+        is_to_confirm = self._context.config.confirm is not None and num_running(trials) > 0
+        return is_to_confirm or self._liveness.suspects()
+
+    def _reload(self) -> None:
+        """Forgets what Optuna has cached of a claim that was undone."""
+        old = self._context
+        study = optuna.load_study(
+            study_name=old.study.study_name, storage=old.storage, pruner=old.study.pruner
+        )
+        self._context = dataclasses.replace(old, study=study)
+        self._liveness = LivenessMonitor(old.storage, study)
+        self._confirmations = None
+
+    def _run(self, claimed: Claim) -> None:
+        context, trial = claimed.context, claimed.trial
+        with Heartbeat(claimed.ownership) as heartbeat:
+            try:
+                result = run_trial(trial, claimed.ownership, heartbeat, context)
+            except Exception as error:
+                # Where the storage takes nothing, the next worker finds this one gone.
+                if not isinstance(error, StorageUnreachableError):
+                    with contextlib.suppress(Exception):
+                        requeue(context.storage, claimed.ownership.trial_id)
+                if disk_is_full(error):
+                    raise full_disk(error) from error
+                raise
+            with_retries(lambda: _tell(claimed, result))
+        if result.state.is_finished():
+            _drop_weights(context)
+        self._heed(result)
+
+    def _heed(self, result: TrialResult) -> None:
+        """Leaves where every trial meets errors of a disk or a network."""
+        if result.failure is not FailureKind.IO_ERROR:
+            self._io_errors = 0
+            return
+        self._io_errors += 1
+        if self._io_errors >= MAX_IO_ERRORS:
+            raise UserError(
+                f"{self._io_errors} trials in a row met errors of a disk or a network, the last: "
+                f"{result.reason}.",
+                "Mend it, then run the same command again: the study resumes.",
+            )
 
 
-def _grid_size(bench: WorkerContext) -> int:
-    size = 1
-    for values in grid(bench.definition.space).values():
-        size *= len(values)
-    return size
+def _wait_for_earlier(study: optuna.Study, number: int) -> None:
+    """Waits until trials with smaller numbers have their parameters, which samplers look at."""
+    deadline = time.monotonic() + SAMPLING_SECONDS
+    while time.monotonic() < deadline:
+        trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if all(trial.params for trial in trials if trial.number < number):
+            return
+        time.sleep(WAIT_SECONDS / 10)
 
 
-def _all_infeasible(trials: list[FrozenTrial]) -> bool:
-    last = trials[-MOST_INFEASIBLE_IN_A_ROW:]
-    return len(last) == MOST_INFEASIBLE_IN_A_ROW and all(
-        trial.user_attrs.get(INFEASIBLE) for trial in last
-    )
+def _first_waiting(trials: list[FrozenTrial]) -> FrozenTrial | None:
+    return next((trial for trial in trials if trial.state == TrialState.WAITING), None)
 
 
-def _tell(bench: WorkerContext, trial: optuna.Trial, ending: TrialResult) -> None:
-    if ending.state == TrialState.WAITING:
-        pause_trial(bench.storage, trial._trial_id)  # noqa: SLF001
+def _take(context: WorkerContext, waiting: FrozenTrial | None) -> Reserved:
+    """Makes this worker the owner of a waiting trial, or of a new one."""
+    if waiting is None:
+        trial_id = reserve_trial(context.study)
     else:
-        values = list(ending.values) if ending.state == TrialState.COMPLETE else None
-        bench.study.tell(trial, values, state=ending.state)
-    bench.tell(end_of(bench.study.get_trials(deepcopy=False)[trial.number]))
+        start_waiting(context.study, waiting)
+        trial_id = trial_id_of(waiting)
+    ownership = Ownership.take(context.storage, trial_id)
+    number = context.storage.get_trial(trial_id).number
+    return context, number, ownership
 
 
-@contextlib.contextmanager
-def _heartbeat(storage: RDBStorage, trial: optuna.Trial) -> Iterator[None]:
-    """Says regularly that the trial's worker lives."""
-    done = threading.Event()
+def _may_start(context: WorkerContext) -> bool:
+    """Whether the budget holds one more trial, waiting or new."""
+    view = StudyView.read(context.study)
+    counted = [trial for trial in view.trials if trial.counts_against_budget]
+    started = sum(trial.state != "waiting" for trial in counted)
+    if started >= context.config.budget.trials:
+        return False
+    if started < len(counted):
+        return True
+    if context.config.sampler.kind == "grid":
+        return len(view.trials) < math.prod(map(len, grid(context.record.space).values()))
+    last = view.trials[-MAX_INFEASIBLE_IN_A_ROW:]
+    if len(last) < MAX_INFEASIBLE_IN_A_ROW or any(trial.is_feasible for trial in last):
+        return True
+    words = f"the last {MAX_INFEASIBLE_IN_A_ROW} proposals broke a constraint: the search ends "
+    context.tell(LogMessage(words + "here. Loosen the constraints or shrink the space."))
+    return False
 
-    def beat() -> None:
-        while not done.wait(HEARTBEAT_SECONDS):
-            # A database that is away for a while is not the end of a trial.
-            with contextlib.suppress(Exception):
-                storage.record_heartbeat(trial._trial_id)  # noqa: SLF001
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+def _tell(claimed: Claim, result: TrialResult) -> None:
+    """Tells the storage how a trial ended, unless another worker has taken it over."""
+    context, trial, ownership = claimed.context, claimed.trial, claimed.ownership
+    with claiming(context.storage, context.config.name):
+        if not ownership.holds():
+            words = f"trial {trial.number}: another worker has taken it over; this one lets go"
+            context.tell(LogMessage(words))
+        elif result.state == TrialState.WAITING:
+            requeue(context.storage, ownership.trial_id)
+        elif result.state != TrialState.RUNNING:
+            values = list(result.values) if result.state == TrialState.COMPLETE else None
+            context.study.tell(trial.number, values, state=result.state)
+
+
+def _drop_weights(context: WorkerContext) -> None:
+    """Removes the weights of ended trials that are not among the best."""
+    trials = context.study.get_trials(deepcopy=False)
+    unfinished = {trial.number for trial in trials if not trial.state.is_finished()}
+    keep_best_weights(context.directory(0).parent, trials_to_keep(context.study) | unfinished)
+
+
+def loss(trial: FrozenTrial) -> LogMessage:
+    """Returns what became of a trial whose worker is gone."""
+    if trial.state == TrialState.FAIL:
+        return LogMessage(f"trial {trial.number} has failed: {trial.user_attrs[REASON]}")
+    return LogMessage(f"trial {trial.number} is queued again: its worker is gone")

@@ -1,6 +1,5 @@
-"""What people look at: the only home of MLflow.
+"""The only home of MLflow, which is imported when it is used and not before.
 
-It is handed plain values and knows neither the search nor the training. Everything that is logged
-goes to a journal on disk first and from there to MLflow by a background thread, so that a study
-neither waits for a tracking server nor loses anything when there is none.
+What is logged goes to an outbox on disk and from there to MLflow by a background thread. So a
+training never waits for a tracking server, and nothing is lost without one.
 """

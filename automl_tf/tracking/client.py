@@ -1,78 +1,338 @@
-"""The one door to MLflow: every module of this package reaches it through here.
+"""Access to MLflow: where the runs of a study go, clients, and runs that are found by their tags.
 
-MLflow reads its settings from the environment, partly while it is imported. A person's own
-settings win over those below.
+MLflow takes seconds to import and reads its settings from the environment, so it is imported when
+it is used.
 """
 
 import contextlib
+import getpass
+import hashlib
+import json
 import logging
 import os
 import sqlite3
 import tempfile
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-_ENVIRONMENT = {
+from automl_tf.home import TRACKING_VARIABLE, HomeDirectory
+from automl_tf.redaction import HIDDEN, without_credentials
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MLFLOW_VARIABLE = "MLFLOW_TRACKING_URI"
+
+STUDY_ID_TAG = "automl_tf.study_id"
+ATTEMPT_TAG = "automl_tf.attempt"
+
+OWNER = "study.json"
+"""File of an outbox that names its study."""
+
+_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # A dead server shall be noticed in seconds: the courier tries again by itself.
+    # A dead server must be noticed in seconds: the sender tries again by itself.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-for _name, _value in _ENVIRONMENT.items():
-    os.environ.setdefault(_name, _value)
-
-import mlflow  # noqa: E402  (it must find the settings above)
-
-# Whoever imported MLflow first in this process did so without the setting above.
-logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
-# It prints the traceback of what it raises: a full disk would be told in a hundred lines.
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-
-__all__ = ["connect", "mlflow"]
 
 SQLITE = "sqlite:///"
-LONGEST_CREATION_SECONDS = 120.0
+MAX_CREATION_SECONDS = 120.0
 """Longest wait for another process that creates the same database."""
 
+MAX_LOCK_SECONDS = 30.0
+"""A process that holds a lock for longer is waiting for a server that does not answer."""
 
-def connect(tracking_uri: str) -> mlflow.MlflowClient:
-    """A client of a tracking server or store.
+SETTLING_SECONDS = 1.0
+"""Longer than another machine takes between looking for a study's run and having created it."""
 
-    For a database this creates or updates its tables and takes up to some seconds; a server is not
-    contacted before the first call.
+
+def configure_mlflow() -> None:
+    """Sets MLflow's environment and loggers for a process of this program, before its import.
+
+    A user's own settings win. Only entry points call this: a process that belongs to someone else
+    keeps its settings.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # It prints the traceback of what it raises: a full disk would take a hundred lines.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def tracking_uri(option: str | None, home: Path) -> str:
+    """Returns where runs go: the option, else the environment, else the home's own database.
 
     Args:
-        tracking_uri: A server (``http://…``) or a database (``sqlite:///…``).
-
-    Raises:
-        Exception: Whatever the database's driver raises when there is none to be had.
+        option: Value of ``--tracking``, if given.
+        home: Home directory.
     """
-    if tracking_uri.startswith(SQLITE) and "?" not in tracking_uri:
-        _create_whole(Path(tracking_uri.removeprefix(SQLITE)))
-    return mlflow.MlflowClient(tracking_uri=tracking_uri)
+    named = option or os.environ.get(TRACKING_VARIABLE) or os.environ.get(MLFLOW_VARIABLE)
+    return named or HomeDirectory(home.absolute()).tracking_uri
+
+
+def is_server(tracking_uri: str) -> bool:
+    """Returns True for a tracking server, which has an address for a browser."""
+    return tracking_uri.startswith(("http://", "https://"))
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """Identity of a run within its study, whether or not MLflow knows the run yet.
+
+    Attributes:
+        kind: ``study`` (the parent of the trials), ``trial`` or ``training``.
+        label: Number of the trial or name of the training; empty for the study.
+        attempt: Attempt at the trial, from 1.
+    """
+
+    kind: str
+    label: str = ""
+    attempt: int = 1
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags by which the run is found again among those of the study."""
+        tags = {"automl_tf.kind": self.kind}
+        if self.label:
+            tags[f"automl_tf.{self.kind}"] = self.label
+        if self.kind == "trial":
+            tags[ATTEMPT_TAG] = str(self.attempt)
+        return tags
+
+    def __str__(self) -> str:
+        label = f"-{self.label}" if self.label else ""
+        return f"{self.kind}{label}{'' if self.attempt == 1 else f'.{self.attempt}'}"
+
+    @classmethod
+    def parse(cls, text: str) -> "RunKey":
+        """Returns the key that was written as ``text``."""
+        kind, _, label = text.partition("-")
+        if kind != "trial":
+            return cls(kind, label)
+        number, _, attempt = label.partition(".")
+        return cls(kind, number, int(attempt or 1))
+
+
+PARENT = RunKey("study")
+"""Key of the run of the study itself, under which its trials are nested."""
+
+
+@dataclass(frozen=True)
+class TrackingTarget:
+    """Destination of the runs of one study.
+
+    Attributes:
+        study: Name of the study, which is also the name of its MLflow experiment.
+        title: Name of the parent run. That of confirmations is not the name of their experiment.
+        study_id: UUID of the study. Runs carry it as a tag: studies of one name may share an
+            experiment.
+        tracking_uri: MLflow server or database. It may hold a password: show it redacted.
+        artifact_root: Directory of the artifacts of all studies; None leaves it to the server.
+        outbox: Directory of the outbox.
+    """
+
+    study: str
+    title: str
+    study_id: str
+    tracking_uri: str
+    artifact_root: Path | None
+    outbox: Path
+
+    @classmethod
+    def of_study(
+        cls,
+        home: Path,
+        study: str,
+        study_id: str,
+        tracking_uri: str | None = None,
+        title: str | None = None,
+    ) -> "TrackingTarget":
+        """Returns the target of a search's runs.
+
+        Args:
+            home: Home directory.
+            study: Name of the study.
+            study_id: UUID of the study.
+            tracking_uri: MLflow server or database; the home's own when not given.
+            title: Name of the parent run; the study's when not given.
+        """
+        layout = HomeDirectory(home.absolute())
+        uri = tracking_uri or layout.tracking_uri
+        root = None if is_server(uri) else layout.artifacts
+        title = title or study
+        return cls(study, title, study_id, uri, root, layout.study(title, study_id) / "outbox")
+
+    @classmethod
+    def of_training(
+        cls, home: Path, study: str, study_id: str, label: str, tracking_uri: str | None = None
+    ) -> "TrackingTarget":
+        """Returns the target of the run of a training from an export.
+
+        Args:
+            home: Home directory.
+            study: Name of the study whose experiment the run joins.
+            study_id: UUID of the study.
+            label: Name of the training, which is that of its directory.
+            tracking_uri: MLflow server or database; the home's own when not given.
+        """
+        outbox = HomeDirectory(home.absolute()).training(label) / "outbox"
+        return replace(cls.of_study(home, study, study_id, tracking_uri), outbox=outbox)
+
+    @property
+    def server(self) -> str:
+        """Short name of the server; a password, or another one, makes no other server of it."""
+        shown = without_credentials(self.tracking_uri)
+        identity = self.tracking_uri if HIDDEN in shown else shown
+        return hashlib.sha256(identity.encode()).hexdigest()[:8]
+
+
+def find_targets(home: Path, study: str, tracking_uri: str | None = None) -> list[TrackingTarget]:
+    """Returns a target for each outbox of a home that belongs to a study of this name.
+
+    There are several where studies of one name lie in different databases, or were trained.
+
+    Args:
+        home: Home directory.
+        study: Name of the study.
+        tracking_uri: MLflow server or database; the home's own when not given.
+    """
+    found = []
+    for owner in sorted(home.absolute().glob(f"*/*/outbox/{OWNER}")):
+        written = json.loads(owner.read_text(encoding="utf-8"))
+        if written["study"] == study:
+            target = TrackingTarget.of_study(home, study, written["study_id"], tracking_uri)
+            found.append(replace(target, outbox=owner.parent))
+    return found
+
+
+def connect(uri: str) -> "MlflowClient":
+    """Returns a client of a server (``http://…``) or a database (``sqlite:///…``).
+
+    For a database this creates or updates its tables, takes up to some seconds and raises what the
+    driver raises; a server is not contacted before the first call.
+    """
+    from mlflow import MlflowClient
+
+    if uri.startswith(SQLITE) and "?" not in uri:
+        _create_whole(Path(uri.removeprefix(SQLITE)))
+    return MlflowClient(tracking_uri=uri)
 
 
 def _create_whole(database: Path) -> None:
-    """Creates a database that is there with all its tables or not at all.
+    """Creates a database with all its tables or not at all.
 
     MLflow creates tables one by one: a process that is killed meanwhile would leave a database that
     never opens again.
     """
+    from mlflow import MlflowClient
+
     if database.exists():
         return
     database.parent.mkdir(parents=True, exist_ok=True)
     with (
-        FileLock(f"{database}.lock", timeout=LONGEST_CREATION_SECONDS),
+        FileLock(f"{database}.lock", timeout=MAX_CREATION_SECONDS),
         tempfile.TemporaryDirectory(prefix=f"{database.name}-", dir=database.parent) as folder,
     ):
         if database.exists():
             return
         made, copied = Path(folder) / "made.db", Path(folder) / "copied.db"
-        mlflow.MlflowClient(tracking_uri=f"{SQLITE}{made.absolute()}")
+        MlflowClient(tracking_uri=f"{SQLITE}{made.absolute()}")
         with contextlib.closing(sqlite3.connect(made)) as connection:
             connection.execute("VACUUM INTO ?", (str(copied),))
         copied.replace(database)
+
+
+class StudyRuns:
+    """Runs of a study in MLflow: found again by their tags, or created, each once."""
+
+    def __init__(self, target: TrackingTarget) -> None:
+        self._target = target
+        self._ids: dict[RunKey, str] = {}
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """Client of the server."""
+        return connect(self._target.tracking_uri)
+
+    def resolve(self, key: RunKey, start_time: int) -> str:
+        """Returns the id of a run, which is created if there is none.
+
+        Args:
+            key: The run.
+            start_time: Start of a new run, in milliseconds since 1970.
+        """
+        if key not in self._ids:
+            self._ids[key] = self._find(key) or self._create_once(key, start_time)
+        return self._ids[key]
+
+    def _find(self, key: RunKey) -> str | None:
+        """Returns the oldest run with the study's and the key's tags: all workers agree on it."""
+        tags = {STUDY_ID_TAG: self._target.study_id, **key.tags}
+        conditions = [f"tags.\"{name}\" = '{value}'" for name, value in tags.items()]
+        found = self.client.search_runs([self._experiment_id], " AND ".join(conditions))
+        runs = sorted((run.info.start_time, run.info.run_id) for run in found)
+        return runs[0][1] if runs else None
+
+    def _create_once(self, key: RunKey, start_time: int) -> str:
+        """Creates a run unless another process does so at the same time.
+
+        Processes of one home exclude each other by a lock. Those of other machines cannot: there
+        everyone creates, waits until all can see all, keeps the oldest and deletes their own.
+        """
+        parent_id = self.resolve(PARENT, start_time) if key.kind == "trial" else None
+        with FileLock(self._target.outbox / "runs.lock", timeout=MAX_LOCK_SECONDS):
+            found = self._find(key)
+            if found is not None:
+                return found
+            own = self._create(key, parent_id, start_time)
+            if key != PARENT or self._target.tracking_uri.startswith("sqlite:"):
+                return own
+            time.sleep(SETTLING_SECONDS)
+            oldest = self._find(key) or own
+            if oldest != own:
+                self.client.delete_run(own)
+            return oldest
+
+    def _create(self, key: RunKey, parent_id: str | None, start_time: int) -> str:
+        tags = {
+            **key.tags,
+            STUDY_ID_TAG: self._target.study_id,
+            "automl_tf.study": self._target.study,
+            "mlflow.source.name": "automl-tf",
+        }
+        with contextlib.suppress(KeyError, OSError):  # a container's user may have no name
+            tags["mlflow.user"] = getpass.getuser()
+        if parent_id is not None:
+            tags["mlflow.parentRunId"] = parent_id
+        name = self._target.title if key == PARENT else f"{key.kind} {key.label}"
+        run = self.client.create_run(self._experiment_id, start_time, tags, name)
+        return str(run.info.run_id)
+
+    @cached_property
+    def _experiment_id(self) -> str:
+        """Id of the study's experiment, which is created or restored."""
+        from mlflow import MlflowException
+
+        name, root = self._target.study, self._target.artifact_root
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            location = None if root is None else (root / name).as_uri()
+            # The tag tells MLflow's page to open on the runs instead of asking what this is.
+            tags = {"mlflow.experimentKind": "custom_model_development"}
+            try:
+                return str(self.client.create_experiment(name, location, tags))
+            except MlflowException:
+                experiment = self.client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
+        if experiment.lifecycle_stage == "deleted":
+            self.client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)

@@ -28,15 +28,12 @@ class ServedBundle(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         model_input: pd.DataFrame,
         params: Mapping[str, Any] | None = None,
     ) -> Sequence[str]:
-        """Translates sentences.
+        """Translates sentences, in their order.
 
         Args:
             context: What MLflow has loaded.
             model_input: A data frame, which MLflow makes of a list or a series as well.
             params: ``beam_size`` and ``length_penalty``; the bundle's own where not given.
-
-        Returns:
-            The translations, in the order of the sentences.
         """
         column = model_input.iloc[:, 0]
         sentences = [text if isinstance(text, str) else "" for text in column]

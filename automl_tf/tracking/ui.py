@@ -1,5 +1,6 @@
-"""MLflow's own page on a home's runs, in the foreground until the person has seen enough."""
+"""The MLflow UI on a home's runs, in the foreground until Ctrl-C."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -7,35 +8,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
 from automl_tf.errors import Place, UserError
-from automl_tf.tracking.client import connect
-from automl_tf.tracking.home import is_server
+from automl_tf.redaction import without_credentials
+from automl_tf.tracking.client import connect, is_server
 
-LONGEST_START_SECONDS = 120.0
+MAX_START_SECONDS = 120.0
 _POLL_SECONDS = 0.2
-_LONGEST_STOP_SECONDS = 10.0
+_MAX_STOP_SECONDS = 10.0
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  (compared with, not listened on)
-
-# Without jobs and with one worker, the server is 2 processes instead of 15.
-_SERVER_ENVIRONMENT = {
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the page is served.
+    """Address of the MLflow UI.
 
     Attributes:
-        host: Interface to listen on; only this machine can reach the loopback one.
+        host: Interface to listen on; only this machine can reach the loopback interface.
         port: Port to listen on.
     """
 
@@ -44,7 +36,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The address for a browser on this machine."""
+        """Address for a browser on this machine."""
         host = "127.0.0.1" if self.host in _ANY_ADDRESS else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -56,33 +48,34 @@ def serve(
     study: str | None,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Serves MLflow's page until Ctrl-C; a tracking server has one already and is pointed at.
+    """Serves the MLflow UI until Ctrl-C; for a tracking server it only reports the address.
 
     Args:
-        home: The home directory, which also takes the server's log.
-        tracking_uri: Where the runs are.
-        address: Where to listen.
-        study: The study to open on; all of them when not given.
+        home: Home directory, where the server's log is written.
+        tracking_uri: MLflow server or database.
+        address: Address to listen on.
+        study: Name of the study to open on; all of them when not given.
         on_ready: Called with the address for a browser, once it answers.
 
     Raises:
         UserError: If the port is taken, or the server does not start or ends by itself.
     """
     if is_server(tracking_uri):
-        on_ready(_without_credentials(tracking_uri) + _page(tracking_uri, study))
+        on_ready(without_credentials(tracking_uri).rstrip("/") + _page(tracking_uri, study))
         return
     log = home.absolute() / "mlflow-ui.log"
-    try:
-        with _terminable(), _server(home, tracking_uri, address, log) as server:
-            _wait_until_it_answers(server, address, log)
-            on_ready(address.url + _page(tracking_uri, study))
-            server.wait()
-            raise _ended(log)
-    except KeyboardInterrupt:
-        return
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        _terminable(),
+        _server(home, tracking_uri, address, log) as server,
+    ):
+        _wait_until_it_answers(server, address, log)
+        on_ready(address.url + _page(tracking_uri, study))
+        server.wait()
+        raise _ended(log)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _server(
     home: Path, tracking_uri: str, address: Address, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -91,8 +84,14 @@ def _server(
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
     command += ["--host", address.host, "--port", str(address.port)]
     command += ["--artifacts-destination", str(home.absolute() / "mlartifacts")]
-    # Every user of the machine can read a command line, but not an environment.
-    environment = {**os.environ, **_SERVER_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": tracking_uri}
+    environment = {
+        **os.environ,
+        # Without jobs and with one worker, the server is 2 processes instead of 15.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Every user of the machine can read a command line, but not an environment.
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri,
+    }
     with log.open("wb") as output:
         server = subprocess.Popen(  # noqa: S603  (no shell, and nothing of others' making)
             command,
@@ -106,16 +105,12 @@ def _server(
     try:
         yield server
     finally:
-        _stop(server)
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    server.terminate()
-    try:
-        server.wait(_LONGEST_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+        server.terminate()
+        try:
+            server.wait(_MAX_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def _require_free(address: Address) -> None:
@@ -132,7 +127,7 @@ def _require_free(address: Address) -> None:
 
 
 def _wait_until_it_answers(server: subprocess.Popen[bytes], address: Address, log: Path) -> None:
-    deadline = time.monotonic() + LONGEST_START_SECONDS
+    deadline = time.monotonic() + MAX_START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise _ended(log)
@@ -142,20 +137,20 @@ def _wait_until_it_answers(server: subprocess.Popen[bytes], address: Address, lo
         except OSError:
             time.sleep(_POLL_SECONDS)
     raise UserError(
-        f"MLflow's page did not answer within {LONGEST_START_SECONDS:.0f} seconds.",
-        "Its log tells why.",
+        f"The MLflow UI did not answer within {MAX_START_SECONDS:.0f} seconds.",
+        "Look into its log.",
         Place(log),
     )
 
 
 def _ended(log: Path) -> UserError:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = lines[-1] if lines else "it said nothing"
-    return UserError(f"MLflow's server ended: {last}", "Its log tells more.", Place(log))
+    last = lines[-1] if lines else "without a message"
+    return UserError(f"The MLflow server ended: {last}", "Look into its log.", Place(log))
 
 
 def _page(tracking_uri: str, study: str | None) -> str:
-    """The part of the page's address that leads to a study's runs."""
+    """Returns the part of the UI's address that leads to a study's runs."""
     if study is None:
         return ""
     try:
@@ -165,19 +160,10 @@ def _page(tracking_uri: str, study: str | None) -> str:
     return "" if experiment is None else f"/#/experiments/{experiment.experiment_id}/runs"
 
 
-def _without_credentials(tracking_uri: str) -> str:
-    parts = urlsplit(tracking_uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
-
-
-@contextmanager
+@contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Treats the request to terminate as Ctrl-C, so that the server does not outlive its parent."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    """Treats SIGTERM as Ctrl-C, so that the server does not outlive its parent."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

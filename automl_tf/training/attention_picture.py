@@ -5,7 +5,7 @@ from html import escape
 from itertools import groupby
 
 from automl_tf.training.attention_map import AttentionMap
-from automl_tf.training.watching import Validation
+from automl_tf.training.events import Validation
 
 ATTENTION = "attention.svg"
 """Name of the picture among a run's artifacts."""

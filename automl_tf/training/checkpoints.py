@@ -1,25 +1,164 @@
-"""Checkpoints that are written whole or not at all, and that are known when they were not."""
+"""Checkpoints and weights of a training on disk, and the training that they belong to.
 
+Every file is written whole or not at all. Weights are safetensors, which hold no code.
+"""
+
+import hashlib
 import io
+import json
 import logging
 import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from automl_tf.config.settings import TrialConfig, flatten
+from automl_tf.errors import Place, UserError
 
 LAST_CHECKPOINT = "last.ckpt"
-"""Name of what a training goes on from, in its directory."""
+"""File name of the checkpoint from which a training resumes."""
+BEST_WEIGHTS = "best.safetensors"
+"""File name of the weights of the best validation."""
+
+_IDENTITY = "training"
+_RECENT_WEIGHTS = "step-*.safetensors"
+_PARTIAL = "*.partial"
+_ABSENT = "absent"
 
 _logger = logging.getLogger(__name__)
 
 
-class WholeCheckpoints(TorchCheckpointIO):
-    """Writes beside the old checkpoint, then takes its place.
+@dataclass(frozen=True)
+class TrainingIdentity:
+    """The settings that determine the course of a training.
 
-    Lightning writes into the system's temporary directory and moves the file: a copy, which can
-    stop half way, where that is another disk.
+    Devices and file paths are left out: a training may continue on other devices, with the same
+    text in another place.
+
+    Attributes:
+        settings: Values by dotted path, the fingerprint of the corpus included.
+    """
+
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, config: TrialConfig, corpus_fingerprint: str) -> "TrainingIdentity":
+        """Returns the identity of the training of a configuration.
+
+        Args:
+            config: The configuration.
+            corpus_fingerprint: SHA-256 of the text of the corpus.
+        """
+        settings = {
+            name: value
+            for name, value in flatten(config).items()
+            if not name.startswith("trainer.")
+        }
+        corpus = {
+            "corpus.fingerprint": corpus_fingerprint,
+            "corpus.source_lang": config.corpus.source_lang,
+            "corpus.target_lang": config.corpus.target_lang,
+        }
+        return cls({**settings, **corpus, "seed": config.seed})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the settings in a canonical form."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+
+    def first_difference(self, other: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+        """Returns the first setting that differs, with this value and the other; None if equal."""
+        for name in (*self.settings, *(name for name in other if name not in self.settings)):
+            mine, others = self.settings.get(name, _ABSENT), other.get(name, _ABSENT)
+            if mine != others:
+                return name, mine, others
+        return None
+
+    def mark(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the identity to a checkpoint."""
+        checkpoint[_IDENTITY] = {"digest": self.digest, "settings": dict(self.settings)}
+
+
+@dataclass(frozen=True)
+class TrainingDirectory:
+    """The directory of one training: its checkpoint, its best and its most recent weights.
+
+    Attributes:
+        path: The directory; it need not exist.
+    """
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint from which the training resumes."""
+        return self.path / LAST_CHECKPOINT
+
+    @property
+    def best_weights(self) -> Path:
+        """The weights of the best validation."""
+        return self.path / BEST_WEIGHTS
+
+    def recent_weights(self, step: int) -> Path:
+        """The weights of the validation at an optimizer step, kept for averaging."""
+        return self.path / f"step-{step:07d}.safetensors"
+
+    def open(self, identity: TrainingIdentity) -> Path | None:
+        """Returns the checkpoint to resume from, or None after removing what others have left.
+
+        Args:
+            identity: The training that is about to use the directory.
+
+        Raises:
+            UserError: If the directory holds the checkpoint of another training.
+        """
+        path = self.checkpoint
+        if path.exists() and not zipfile.is_zipfile(path):
+            # A crash of the machine has cut it short.
+            _logger.warning("%s is incomplete: the training restarts.", path)
+            path.unlink()
+        if path.exists():
+            self._check_owner(identity)
+            return path
+        self.best_weights.unlink(missing_ok=True)
+        self.remove_temporary_files()
+        return None
+
+    def remove_temporary_files(self) -> None:
+        """Removes weights kept for averaging and files that were not written to their end."""
+        for pattern in (_RECENT_WEIGHTS, _PARTIAL):
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def _check_owner(self, identity: TrainingIdentity) -> None:
+        # Mapped, the tensors are not read.
+        checkpoint = torch.load(self.checkpoint, map_location="cpu", mmap=True, weights_only=True)
+        found = checkpoint.get(_IDENTITY)
+        if found is None:
+            what = "does not say which training it belongs to; an earlier version wrote it"
+        elif (difference := identity.first_difference(found["settings"])) is not None:
+            name, mine, others = difference
+            what = f"belongs to another training: {name} is {others} there and {mine} here"
+        else:
+            return
+        raise UserError(
+            f"The checkpoint in {self.path} {what}.",
+            "Use another directory, or delete this one to restart the training.",
+            Place(self.checkpoint),
+        )
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoint file access that replaces the old file in one step.
+
+    Lightning writes into the system's temporary directory and moves the file. If that is another
+    disk, moving copies the file, and a copy can stop half way.
     """
 
     def save_checkpoint(
@@ -31,10 +170,10 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Writes a checkpoint.
 
         Raises:
-            OSError: If the disk does not take it. The old one is still there.
+            OSError: If the disk does not take it. The old checkpoint is still there.
         """
         assert storage_options is None, "a local file has none"
-        # Straight to a file, torch would hide the system's reason for a failure.
+        # Writing straight to a file, torch would hide the system's reason for a failure.
         data = io.BytesIO()
         torch.save(checkpoint, data)
         partial = Path(path).with_suffix(".partial")
@@ -47,16 +186,43 @@ class WholeCheckpoints(TorchCheckpointIO):
         partial.replace(path)
 
 
-def checkpoint_in(directory: Path) -> Path | None:
-    """What a training in this directory goes on from, if there is such a thing.
+def load_best(directory: Path) -> dict[str, Tensor]:
+    """Returns the weights that a training in this directory kept."""
+    return load_file(directory / BEST_WEIGHTS)
 
-    A file that a crash of the machine has cut short is none: the training begins anew.
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Writes weights so that a reader sees the old file or the new one.
+
+    Args:
+        weights: Tensors by name.
+        path: The file.
     """
-    path = directory / LAST_CHECKPOINT
-    if not path.exists():
-        return None
-    if not zipfile.is_zipfile(path):
-        _logger.warning("%s was cut short: the training begins anew.", path)
-        path.unlink()
-        return None
-    return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file({name: weight.contiguous() for name, weight in weights.items()}, partial)
+    partial.replace(path)
+
+
+def keep_best_weights(study_directory: Path, keep: set[int]) -> None:
+    """Removes the best weights of all trials of a study but some.
+
+    Trials that still run have to be among those kept.
+
+    Args:
+        study_directory: The directory of the study.
+        keep: Numbers of the trials whose weights stay.
+    """
+    for weights in study_directory.glob(f"trial-*/{BEST_WEIGHTS}"):
+        number = weights.parent.name.removeprefix("trial-")
+        if number.isdecimal() and int(number) not in keep:
+            weights.unlink(missing_ok=True)
+
+
+def average_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """Returns the mean of several checkpoints' weights (Vaswani et al. 2017, section 6.1)."""
+    checkpoints = [load_file(path) for path in paths]
+    return {
+        name: torch.stack([checkpoint[name] for checkpoint in checkpoints]).mean(0)
+        for name in checkpoints[0]
+    }

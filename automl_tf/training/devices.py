@@ -20,15 +20,21 @@ from typing import Any, Self
 import torch
 
 from automl_tf.errors import UserError
-from automl_tf.training.machine import check_devices
-from automl_tf.training.member import SIGNALS, Answer, Failure, Place, Work, member
-from automl_tf.training.watching import (
+from automl_tf.training.events import (
     CurvePoint,
     FitResult,
-    Observer,
-    Pause,
-    Progress,
+    TrainingHooks,
     Validation,
+)
+from automl_tf.training.machine import check_devices
+from automl_tf.training.member import (
+    SIGNALS,
+    Answer,
+    Failure,
+    OwnershipQuestion,
+    Place,
+    Work,
+    member,
 )
 
 IMPORTED_ONCE = "automl_tf.training.fit"
@@ -41,17 +47,14 @@ LEAVING_SECONDS = 30.0
 """Time that processes have to end after their training has."""
 
 
-def train_together(
-    work: Work, size: int, observer: Observer, progress: Progress, should_pause: Pause
-) -> FitResult:
+def train_together(work: Work, size: int, hooks: TrainingHooks) -> FitResult:
     """Trains on several devices of this machine, a process each.
 
     Args:
         work: What each process does.
         size: How many.
-        observer: Told of each validation, in this process, as all that follow.
-        progress: Told of some steps between.
-        should_pause: Asked several times a second and at each validation.
+        hooks: The caller's side, which is called in this process. Whether to pause is asked several
+            times a second.
 
     Raises:
         UserError: If there are fewer GPUs, or if a process was killed.
@@ -59,7 +62,7 @@ def train_together(
     """
     check_devices(size)
     with tempfile.TemporaryDirectory() as folder, _Crew(work, size, Path(folder)) as crew:
-        return crew.serve(observer, progress, should_pause)
+        return crew.serve(hooks)
 
 
 class _ElsewhereError(Exception):
@@ -104,7 +107,7 @@ class _Crew:
                 process.join(LEAVING_SECONDS)
         self._end()
 
-    def serve(self, observer: Observer, progress: Progress, should_pause: Pause) -> FitResult:
+    def serve(self, hooks: TrainingHooks) -> FitResult:
         """Answers what the leading process asks until all have ended."""
         working = list(self._connections)
         leader, result, asked = working[0], None, False
@@ -113,18 +116,20 @@ class _Crew:
                 assert isinstance(connection, Connection)
                 match _received(connection):
                     case CurvePoint() as point:
-                        progress(point)
+                        hooks.progress(point)
                     case Validation() as validation:
-                        decision = observer(validation)
-                        _send(connection, Answer(decision, pause=should_pause()))
+                        decision = hooks.observe(validation)
+                        _send(connection, Answer(hooks.should_pause(), decision=decision))
+                    case OwnershipQuestion():
+                        _send(connection, Answer(hooks.should_pause(), owns=hooks.is_owner()))
                     case FitResult() as result_of_rank:
                         result = result_of_rank if connection is leader else result
                         working.remove(connection)
                     case failure:
                         raise self._cause(connection, failure, working)
-            if not asked and leader in working and should_pause():
+            if not asked and leader in working and hooks.should_pause():
                 asked = True
-                _send(leader, Answer(None, pause=True))
+                _send(leader, Answer(pause=True))
         assert result is not None, "the leading process ends with a result"
         return result
 

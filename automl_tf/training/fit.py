@@ -1,5 +1,6 @@
-"""Trains one configuration, from the start or from where it was left."""
+"""Trains one configuration, from the start or from its checkpoint."""
 
+import dataclasses
 import functools
 import logging
 import warnings
@@ -10,14 +11,25 @@ import torch
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData
-from automl_tf.training.checkpoints import checkpoint_in
+from automl_tf.training.callback import TrainingCallback
+from automl_tf.training.checkpoints import TrainingDirectory, TrainingIdentity
 from automl_tf.training.devices import train_together
+from automl_tf.training.events import (
+    FitResult,
+    Observer,
+    Outcome,
+    Ownership,
+    Pause,
+    Progress,
+    TrainingHooks,
+    always,
+    ignore,
+    never,
+)
 from automl_tf.training.machine import keep_freed_memory, precision
 from automl_tf.training.member import trainer_options
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.team import ALONE, Team
-from automl_tf.training.watcher import Watcher
-from automl_tf.training.watching import FitResult, Observer, Outcome, Pause, Progress
 
 
 def fit(
@@ -25,57 +37,80 @@ def fit(
     data: PreparedData,
     directory: Path,
     observer: Observer,
-    progress: Progress = lambda _point: None,
-    should_pause: Pause = lambda: False,
+    progress: Progress = ignore,
+    should_pause: Pause = never,
+    is_owner: Ownership = always,
 ) -> FitResult:
     """Trains one configuration and keeps the weights of its best validation.
 
-    A directory that holds a checkpoint of the same configuration is gone on from, so that the end
-    is the same as that of a training that was never interrupted. With several devices, a process
-    for each of them trains, and this one answers what they ask.
+    If the directory contains a checkpoint of this training, it resumes from there. The result
+    equals that of an uninterrupted run. With several devices, one process for each of them trains,
+    and this process answers their questions.
+
+    A pause during a validation abandons the validation: the training later resumes from its last
+    checkpoint. Temporary files are removed when the training ends for good.
 
     Args:
-        config: What to train.
+        config: The configuration to train.
         data: The prepared corpus.
         directory: Where ``best.safetensors`` and ``last.ckpt`` are kept.
-        observer: Told of each validation; decides whether training goes on.
-        progress: Told of some steps between.
-        should_pause: Asked after each step; training saves itself and ends when it says so.
+        observer: Called after each validation; decides whether training continues.
+        progress: Called several times between two validations.
+        should_pause: Asked after each step and during validations; if true, training saves its
+            state and ends.
+        is_owner: Asked before anything is written; if false, nothing more is written, and training
+            ends as lost.
 
     Raises:
-        UserError: If there are fewer devices than asked for, or if the process of one was killed.
+        UserError: If the directory belongs to another training, if there are fewer devices than
+            asked for, or if the process of a device was killed.
     """
-    work = functools.partial(_fit, config, data, directory)
+    files = TrainingDirectory(directory)
+    identity = TrainingIdentity.of(config, data.fingerprint)
+    if not is_owner():
+        return FitResult(Outcome.LOST, 0, None, None, None, 0.0)
+    checkpoint = files.open(identity)
+    hooks = TrainingHooks(observer, progress, should_pause, is_owner)
+    work = functools.partial(_fit, config, data, files, checkpoint, identity)
     if config.trainer.devices == 1:
-        return work(ALONE, observer, progress, should_pause)
-    return train_together(work, config.trainer.devices, observer, progress, should_pause)
+        result = work(ALONE, hooks)
+    else:
+        result = train_together(work, config.trainer.devices, hooks)
+    if not result.outcome.is_final:
+        return result
+    if not is_owner():
+        return dataclasses.replace(result, outcome=Outcome.LOST)
+    files.remove_temporary_files()
+    return result
 
 
 def _fit(
     config: TrialConfig,
     data: PreparedData,
-    directory: Path,
+    directory: TrainingDirectory,
+    checkpoint: Path | None,
+    identity: TrainingIdentity,
     team: Team,
-    observer: Observer,
-    progress: Progress,
-    should_pause: Pause,
+    hooks: TrainingHooks,
 ) -> FitResult:
-    """The training as each process of a team does it."""
+    """Trains as one process of a team."""
     keep_freed_memory()
     _quieten()
     torch.manual_seed(config.seed)
-    module = TranslationModule(config, data, team)
+    module = TranslationModule(config, data, team, hooks.should_pause)
     if config.trainer.compile:
         module.model.compile(dynamic=True)
-    watcher = Watcher(config, directory, team, observer, progress, should_pause)
-    trainer = _trainer(config, directory, team, watcher)
-    trainer.fit(module, ckpt_path=checkpoint_in(directory), weights_only=True)
-    if watcher.outcome is Outcome.FINISHED and config.training.average_checkpoints > 1:
-        watcher.try_average(module)
-    return watcher.result(trainer.global_step)
+    callback = TrainingCallback(config, identity, directory, team, hooks)
+    trainer = _trainer(config, directory.path, team, callback)
+    trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+    if callback.outcome is Outcome.FINISHED:
+        callback.average(trainer, module)
+    return callback.result(trainer.global_step)
 
 
-def _trainer(config: TrialConfig, directory: Path, team: Team, watcher: Watcher) -> L.Trainer:
+def _trainer(
+    config: TrialConfig, directory: Path, team: Team, callback: TrainingCallback
+) -> L.Trainer:
     training = config.training
     trainer = L.Trainer(
         default_root_dir=directory,
@@ -87,7 +122,7 @@ def _trainer(config: TrialConfig, directory: Path, team: Team, watcher: Watcher)
         val_check_interval=training.validate_every * training.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        callbacks=[watcher],
+        callbacks=[callback],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -19,18 +19,16 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.strategies import DDPStrategy
 
 from automl_tf.training.checkpoints import WholeCheckpoints
-from automl_tf.training.team import Team
-from automl_tf.training.watching import (
+from automl_tf.training.events import (
     CurvePoint,
     Decision,
     FitResult,
-    Observer,
-    Pause,
-    Progress,
+    TrainingHooks,
     Validation,
 )
+from automl_tf.training.team import Team
 
-Work = Callable[[Team, Observer, Progress, Pause], FitResult]
+Work = Callable[[Team, TrainingHooks], FitResult]
 """The training as one member of a team does it; it has to be picklable."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -55,11 +53,23 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the leading process is told: a decision if it asked for one, and whether to pause."""
+class OwnershipQuestion:
+    """The leading process's question whether the training is still its caller's."""
 
-    decision: Decision | None
+
+@dataclass(frozen=True)
+class Answer:
+    """The caller's answer to the leading process.
+
+    Attributes:
+        pause: Whether to pause.
+        decision: The decision after a validation, if the process asked for one.
+        owns: Whether the caller still owns the training, if the process asked for that.
+    """
+
     pause: bool
+    decision: Decision | None = None
+    owns: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,8 @@ def member(work: Work, place: Place, connection: Connection) -> None:
     try:
         team = _met(place)
         line = _Line(team, connection)
-        result = work(team, line.observe, line.progress, line.should_pause)
+        hooks = TrainingHooks(line.observe, line.progress, line.should_pause, line.is_owner)
+        result = work(team, hooks)
         connection.send(result)
     except BaseException as error:  # noqa: BLE001 - the process outside raises it
         connection.send(Failure(_portable(error), traceback.format_exc()))
@@ -151,7 +162,7 @@ class _Line:
         if self._team.leads:
             self._connection.send(validation)
             while decision is None:
-                decision = self._hear()
+                decision = self._hear().decision
         decided = self._team.follow(decision)
         assert decided is not None
         return decided
@@ -160,17 +171,25 @@ class _Line:
         if self._team.leads:
             self._connection.send(point)
 
+    def is_owner(self) -> bool:
+        owns = None
+        if self._team.leads:
+            self._connection.send(OwnershipQuestion())
+            while owns is None:
+                owns = self._hear().owns
+        return bool(self._team.follow(owns))
+
     def should_pause(self) -> bool:
         while self._team.leads and self._connection.poll():
             self._hear()
         dist.broadcast(self._pause, src=0, group=self._team.channel)
         return bool(self._pause)
 
-    def _hear(self) -> Decision | None:
+    def _hear(self) -> Answer:
         answer: Answer = self._connection.recv()
         if answer.pause:
             self._pause.fill_(1)
-        return answer.decision
+        return answer
 
 
 def _leave_with_the_parent() -> None:

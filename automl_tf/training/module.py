@@ -3,6 +3,7 @@
 Shapes: B sentences, S source subwords, T target subwords, D width, V subwords of the output.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
@@ -14,12 +15,13 @@ from automl_tf.config.settings import TrialConfig
 from automl_tf.data.batches import Batch, TrainingBatches, bucketed, evaluation_batches
 from automl_tf.data.prepare import PreparedData
 from automl_tf.data.subwords import BOS, EOS, PAD
-from automl_tf.decoding.engines import decoder
+from automl_tf.decoding.engines import decoder, decoding_batches
 from automl_tf.model.loss import Loss, label_smoothed_cross_entropy
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.scoring.sentences import SentenceStatistics
 from automl_tf.training.attention_map import AttentionMap, attention_maps
+from automl_tf.training.events import Pause, never
 from automl_tf.training.graphs import StepGraphs, StepWork
 from automl_tf.training.growing import num_validated
 from automl_tf.training.multipliers import rate_multipliers
@@ -41,9 +43,16 @@ class TranslationModule(L.LightningModule):
         config: Every setting of the training.
         data: The prepared corpus.
         team: Those that train it together.
+        should_pause: Asked between the batches of a validation whether to abandon it.
     """
 
-    def __init__(self, config: TrialConfig, data: PreparedData, team: Team = ALONE) -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        data: PreparedData,
+        team: Team = ALONE,
+        should_pause: Pause = never,
+    ) -> None:
         super().__init__()
         self.config = config
         self.data = data
@@ -51,11 +60,14 @@ class TranslationModule(L.LightningModule):
         self.model = build_model(config, data)
         self.batches_done = 0
         self.skips_validation = False
+        self.abandoned_validation = False
+        """Whether the last validation was abandoned for a pause; it has no scores then."""
         self.hypotheses: tuple[str, ...] = ()
         self.hypothesis_ids: list[list[int]] = []
         self.scores = Scores(0.0, 0.0)
         self.sentences: SentenceStatistics
         self.loss = float("nan")
+        self._should_pause = should_pause
         self._scorer = Scorer(data.validation.target_text, config.corpus.target_lang)
         self._losses: list[tuple[Tensor, int]] = []
         self._saved_random: list[dict[str, Any]] = []
@@ -99,41 +111,69 @@ class TranslationModule(L.LightningModule):
         self.master_optimizer.add_gradients_of(loss / training.accumulate)
         return loss.detach()
 
+    def on_validation_epoch_start(self) -> None:
+        """Forgets what an abandoned validation has left."""
+        self.abandoned_validation = False
+        self._losses.clear()
+
     def validation_step(self, batch: Batch, _batch_index: int) -> None:
         """Collects the cross entropy of a batch of the validation split."""
-        if not self.skips_validation:
-            loss = self._cross_entropy(batch, smoothing=0.0).nll
-            self._losses.append((loss, batch.num_tokens))
+        if self.skips_validation or self.abandoned_validation:
+            return
+        self.abandoned_validation = self._should_pause()
+        loss = self._cross_entropy(batch, smoothing=0.0).nll
+        self._losses.append((loss, batch.num_tokens))
 
     def on_validation_epoch_end(self) -> None:
         """Translates what this validation takes of the split greedily and scores it."""
-        if self.skips_validation:
+        if self.skips_validation or self.abandoned_validation:
             return
         total = sum(float(loss) * count for loss, count in self._losses)
         sums = self.team.gather((total, sum(count for _, count in self._losses)))
         self.loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
-        self._losses.clear()
-        self.translate_validation(self._num_validated())
+        self.abandoned_validation = not self.translate_validation(self._num_validated())
 
-    def translate_validation(self, num_sentences: int) -> None:
+    def translate_validation(self, num_sentences: int) -> bool:
         """Sets hypotheses, ``sentences`` and ``scores`` to what the present weights reach.
 
         Args:
             num_sentences: Sentences to translate, the first of the split.
+
+        Returns:
+            Whether all were translated; if not, the training should pause and nothing is set.
         """
-        decoded = decoder(self.config.decoding.engine)(
-            self.model,
-            self.team.share(self.data.validation.first(num_sentences).sources()),
-            bos=BOS,
-            eos=EOS,
-            pad=PAD,
-            beam_size=GREEDY,
-            length_penalty=0.0,
-        )
-        self.hypothesis_ids = self.team.merge([list(best.tokens) for best in decoded])
+        mine = self._translate(self.team.share(self.data.validation.first(num_sentences).sources()))
+        if mine is None:
+            return False
+        self.hypothesis_ids = self.team.merge(mine)
         self.hypotheses = tuple(self.data.vocabulary.target.decode_batch(self.hypothesis_ids))
         self.sentences = self._scorer.sentences(self.hypotheses)
         self.scores = Scores(self.sentences.bleu, self._scorer.chrf(self.hypotheses))
+        return True
+
+    def _translate(self, sources: Sequence[Sequence[int]]) -> list[list[int]] | None:
+        """Translates sentences batch by batch; None if the training should pause."""
+        engine = self.config.decoding.engine
+        translate = decoder(engine)
+        batches = list(decoding_batches(engine, self.model, sources, GREEDY))
+        translations: dict[int, list[int]] = {}
+        # Every process of the team has to ask as often as the others.
+        for number in range(max(self.team.gather(len(batches)))):
+            if self._should_pause():
+                return None
+            indices = batches[number] if number < len(batches) else []
+            found = translate(
+                self.model,
+                [sources[index] for index in indices],
+                bos=BOS,
+                eos=EOS,
+                pad=PAD,
+                beam_size=GREEDY,
+                length_penalty=0.0,
+            )
+            for index, best in zip(indices, found, strict=True):
+                translations[index] = list(best.tokens)
+        return [translations[index] for index in range(len(sources))]
 
     def attention_maps(self) -> tuple[AttentionMap, ...]:
         """What the present weights look at while they translate some of the sentences."""

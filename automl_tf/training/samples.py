@@ -4,7 +4,7 @@ from typing import Any
 
 from automl_tf.data.prepare import PreparedData
 from automl_tf.scoring.scores import Scorer
-from automl_tf.training.watching import Validation
+from automl_tf.training.events import Validation
 
 NUM_SAMPLES = 8
 

@@ -22,10 +22,12 @@ BY_VALIDATION = (
 )
 
 
-def assert_mlflow_agrees(board: dict[str, Any], client: mlflow.MlflowClient) -> None:
+def assert_mlflow_agrees(
+    board: dict[str, Any], client: mlflow.MlflowClient, condition: str = ""
+) -> None:
     """Compares MLflow's runs of a finished study with what ``show --json`` printed."""
     experiment = client.get_experiment_by_name(board["study"])
-    runs = client.search_runs([experiment.experiment_id])
+    runs = client.search_runs([experiment.experiment_id], condition)
     by_trial = {told.data.tags.get("automl_tf.trial"): told for told in runs}
     assert len(runs) == len(by_trial) == 1 + len(board["trials"])
     _assert_parent_agrees(board, client, by_trial[None])

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from automl_tf.search.opening import load_study
 from automl_tf.search.storage import default_url, open_storage
-from automl_tf.search.study_view import leaderboard
+from automl_tf.search.study_view import StudyView
 
 SPACE = {
     "model.d_model": {"choices": [16, 32]},
@@ -68,9 +68,9 @@ def run(*words: str, home: Path, text: str | None = None, code: int = 0) -> str:
     return done.stdout if code == 0 else done.stderr
 
 
-def board(home: Path) -> dict[str, Any]:
+def board(home: Path, name: str = "tour") -> dict[str, Any]:
     """What ``show --json`` prints, without another process."""
     storage = open_storage(default_url(home), home)
-    found = leaderboard(load_study(storage, "tour")).to_json()
+    found = StudyView.read(load_study(storage, name)).to_json()
     storage.engine.dispose()
     return found

@@ -12,11 +12,10 @@ import torch
 from ruamel.yaml import YAML
 
 from automl_tf.cli.main import main
+from automl_tf.config.files import to_yaml
 from automl_tf.config.settings import TrialConfig
-from automl_tf.config.writing import to_yaml
-from automl_tf.tracking.home import RunKey, destination
-from automl_tf.tracking.journal import Journal
-from automl_tf.tracking.operations import Begin
+from automl_tf.tracking.client import PARENT, TrackingTarget
+from automl_tf.tracking.outbox import Journal, StartRun
 from tests.cli.studies import FIXED, write_study
 
 
@@ -134,6 +133,40 @@ def test_unknown_study_and_command(told) -> None:
     told("serach")
 
 
+@pytest.mark.parametrize(
+    "name", ["../..", "/abs/path", "a b", "x" * 101, ".confirm", "a.confirm.confirm"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "NAME"),
+        ("show", "NAME", "--json"),
+        ("export", "NAME"),
+        ("report", "NAME"),
+        ("sync", "NAME"),
+        ("ui", "--study", "NAME"),
+    ],
+)
+def test_names_that_no_study_can_have(told, tmp_path: Path, words: tuple, name: str) -> None:
+    message = told(*[name if word == "NAME" else word for word in words])
+    assert "No study can be named" in message
+    assert name in message.replace("\n", "")
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_export_cannot_name_a_directory(told, tmp_path: Path, corpus: dict) -> None:
+    export = tmp_path / "best.yaml"
+    outside = tmp_path / "outside"
+    provenance = {"study": str(outside)}
+    config = TrialConfig.model_validate({"corpus": corpus})
+    export.write_text(to_yaml(config, extra={"provenance": provenance}), encoding="utf-8")
+    message = told("train", str(export))
+    assert "provenance.study" in message
+    assert f"{export}, line" in message
+    assert not outside.exists()
+    assert not (tmp_path / "home").exists()
+
+
 def test_export_of_a_corpus_that_has_changed(told, tmp_path: Path, corpus: dict) -> None:
     config = TrialConfig.model_validate(
         {
@@ -185,8 +218,8 @@ def test_storage_and_tracking_that_do_not_exist(told, tmp_path: Path, corpus: di
 
 def test_nothing_to_sync_and_a_server_that_is_away(told, tmp_path: Path) -> None:
     assert "nobody" in told("sync", "nobody")
-    where = destination(tmp_path / "home", "lonely")
-    Journal(where.outbox, RunKey("study", "lonely")).append(Begin("lonely", {}, {}))
+    where = TrackingTarget.of_study(tmp_path / "home", "lonely", "an-id")
+    Journal(where, PARENT).append(StartRun("lonely", {}, {}))
     message = told("sync", "lonely", "--tracking", "http://me:secret@127.0.0.1:9")
     assert "1 of 1 runs" in message
     assert "secret" not in message

@@ -1,6 +1,7 @@
 """A search that is interrupted or killed ends as if nothing had happened."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import psutil
 import pytest
 
-from automl_tf.tracking.home import default_tracking_uri
+from automl_tf.home import HomeDirectory
 from tests.cli.studies import board, run, write_study
 
 
@@ -51,9 +53,42 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, reversal: dict) -> dic
     return {"study": study, "curves": curves(folder / "home")}
 
 
+def workers_of(search: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(search.pid).children()
+
+
+def run_state(home: Path) -> tuple[str, str]:
+    """Status and reason of the study's own run in MLflow."""
+    client = mlflow.MlflowClient(HomeDirectory(home).tracking_uri)
+    experiment = client.get_experiment_by_name("tour")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`automl_tf.kind` = 'study'")
+    return run.info.status, run.data.tags.get("automl_tf.reason", "")
+
+
+def disturb(search: subprocess.Popen[str], disturbance: str) -> int:
+    """Disturbs a search, reads its output to the end, and returns the exit code to be expected."""
+    (worker,) = workers_of(search)
+    match disturbance:
+        case "interrupt":
+            search.send_signal(signal.SIGINT)
+        case "terminate worker":
+            worker.terminate()
+        case "kill worker":
+            worker.kill()
+        case "kill search":
+            search.kill()
+        case "kill all":
+            worker.kill()
+            search.kill()
+    rest = search.stdout.read()
+    if disturbance == "interrupt":
+        assert "Interrupted; everything is saved" in rest
+    return {"interrupt": 130, "terminate worker": 130, "kill worker": 0}.get(disturbance, -9)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "disturbance", ["interrupt", "terminate worker", "kill worker", "kill all"]
+    "disturbance", ["interrupt", "terminate worker", "kill worker", "kill all", "kill search"]
 )
 def test_disturbed_search_ends_like_an_undisturbed_one(
     undisturbed: dict[str, Any], tmp_path: Path, disturbance: str
@@ -61,34 +96,94 @@ def test_disturbed_search_ends_like_an_undisturbed_one(
     words = ("--set", "training.max_steps=300")
     process = start_search(undisturbed["study"], tmp_path, *words)
     read_until(process, "trial 0 step 60:")
-    if disturbance == "interrupt":
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
-        assert process.wait(timeout=60) == 130
-        assert "Interrupted; everything is saved" in rest
-        assert [trial["state"] for trial in curves(tmp_path)] == ["waiting"]
-    elif disturbance == "terminate worker":
-        subprocess.run(["pkill", "-TERM", "-P", str(process.pid)], check=True)
-        process.communicate(timeout=120)
-        assert [trial["state"] for trial in curves(tmp_path)] == ["waiting"]
-    else:
-        subprocess.run(["pkill", "-KILL", "-P", str(process.pid)], check=True)
-        if disturbance == "kill all":
-            process.kill()
-            process.wait(timeout=60)
-            time.sleep(1)
-        else:
-            process.communicate(timeout=120)
-            assert process.returncode == 0
+    workers = workers_of(process)
+    code = disturb(process, disturbance)
+    assert process.wait(timeout=120) == code
+    # The workers leave by themselves where the search is gone.
+    psutil.wait_procs(workers, timeout=120)
+    if disturbance in ("interrupt", "terminate worker", "kill search"):
+        (trial,) = board(tmp_path)["trials"]
+        assert trial["state"] == "waiting"
+        assert trial["reason"].startswith("paused at step")
+    if code == 130:
+        assert run_state(tmp_path)[0] == "SCHEDULED"
     output = run("search", str(undisturbed["study"]), *words, "--workers", "1", home=tmp_path)
     if disturbance != "kill worker":
-        assert "trial 0 goes on" in output
+        assert "trial 0 resumes" in output
+    assert run_state(tmp_path) == ("FINISHED", "")
     assert curves(tmp_path) == undisturbed["curves"]
-    client = mlflow.MlflowClient(default_tracking_uri(tmp_path))
+    client = mlflow.MlflowClient(HomeDirectory(tmp_path).tracking_uri)
     for trial in board(tmp_path)["trials"]:
         history = client.get_metric_history(trial["mlflow_run_id"], "val_bleu")
         assert {str(point.step): point.value for point in history} == trial["intermediate"]
         assert client.get_run(trial["mlflow_run_id"]).info.status == "FINISHED"
+
+
+@pytest.mark.slow
+def test_the_third_interrupt_ends_a_worker_that_stands_still_and_its_trial_waits(
+    undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    words = ("--set", "training.max_steps=300", "--json")
+    process = start_search(undisturbed["study"], tmp_path, *words)
+    for _ in range(2):
+        read_until(process, '"TrialValidated"')
+        (worker,) = workers_of(process)
+        worker.suspend()
+        for turn in range(3):
+            process.send_signal(signal.SIGINT)
+            if turn == 1:
+                read_until(process, "once more")
+            time.sleep(1)
+        last = json.loads(process.stdout.read().splitlines()[-1])
+        assert process.wait(timeout=60) == 130
+        assert not worker.is_running()
+        assert (last["event"], last["outcome"]) == ("SearchEnded", "interrupted")
+        assert last["interrupted"]
+        # Twice in a row: it does not count as a loss of the trial's worker.
+        (trial,) = last["trials"]
+        assert trial["state"] == "waiting"
+        process = start_search(undisturbed["study"], tmp_path, *words)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert curves(tmp_path) == undisturbed["curves"]
+
+
+@pytest.mark.slow
+def test_a_search_whose_time_is_over_pauses(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    words = ("--set", "training.max_steps=100_000", "--hours", "0.004", "--workers", "1", "--json")
+    output = run("search", str(undisturbed["study"]), *words, home=tmp_path)
+    last = json.loads(output.splitlines()[-1])
+    assert (last["outcome"], last["interrupted"]) == ("time_over", False)
+    assert run_state(tmp_path)[0] == "SCHEDULED"
+
+
+@pytest.mark.slow
+def test_a_search_whose_workers_all_die_gives_up(
+    undisturbed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'worker' in sys.orig_argv: os._exit(7)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    told = run("search", str(undisturbed["study"]), "--workers", "1", home=tmp_path, code=1)
+    assert "worker 0 died with status 7" in told
+    assert "worker-0.log" in told
+    status, reason = run_state(tmp_path)
+    assert status == "FAILED"
+    assert "worker-0.log" in reason
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_ends_the_search_and_its_trials_wait(
+    undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    process = start_search(undisturbed["study"], tmp_path, "--set", "training.max_steps=100_000")
+    read_until(process, "trial 0 step 60:")
+    process.stdout.close()
+    process.wait(timeout=120)
+    (trial,) = board(tmp_path)["trials"]
+    assert trial["state"] == "waiting"
+    assert run_state(tmp_path)[0] == "SCHEDULED"
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from optuna.trial import TrialState
 from ruamel.yaml import YAML
 
+from automl_tf.home import HomeDirectory
 from automl_tf.search.opening import load_study
-from automl_tf.search.samplers.history import text_of
-from automl_tf.search.samplers.text import Text
+from automl_tf.search.samplers.history import corpus_info_of
+from automl_tf.search.samplers.priors import CorpusInfo
 from automl_tf.search.schema import best_sentences, sentences_at
 from automl_tf.search.storage import default_url, open_storage
-from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.agreement import assert_mlflow_agrees
 from tests.cli.studies import SPACE, run, write_study
 
@@ -43,7 +43,7 @@ def test_search_tells_what_happens(tour: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_show_and_mlflow_agree(tour: dict[str, Any]) -> None:
     board = json.loads(run("show", "tour", "--json", home=tour["home"]))
-    client = mlflow.MlflowClient(default_tracking_uri(tour["home"]))
+    client = mlflow.MlflowClient(HomeDirectory(tour["home"]).tracking_uri)
     assert sum(board["counts"].values()) == 4
     assert_mlflow_agrees(board, client)
 
@@ -54,7 +54,7 @@ def test_another_server_is_brought_up_to_date(tour: dict[str, Any]) -> None:
     for _ in range(2):
         assert "5 runs" in run("sync", "tour", "--tracking", uri, home=tour["home"])
     mine, other = (
-        mlflow.MlflowClient(place) for place in (default_tracking_uri(tour["home"]), uri)
+        mlflow.MlflowClient(place) for place in (HomeDirectory(tour["home"]).tracking_uri, uri)
     )
     curves = []
     for client in (mine, other):
@@ -136,7 +136,7 @@ def test_report_and_listing(tour: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_a_study_keeps_what_samplers_ask_of_its_corpus(tour: dict[str, Any]) -> None:
     study = load_study(open_storage(default_url(tour["home"]), tour["home"]), "tour")
-    assert text_of(study) == Text(1000, ("de", "en"))
+    assert corpus_info_of(study) == CorpusInfo(1000, ("de", "en"))
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import pytest
 from automl_tf.search.opening import load_study
 from automl_tf.search.report.page import write_report
 from automl_tf.search.storage import default_url, open_storage
-from automl_tf.search.study_view import leaderboard
+from automl_tf.search.study_view import StudyView
 from tests.cli.studies import write_study
 from tests.cli.terminal import run_in_terminal
 
@@ -97,7 +97,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory, reversal: dict) -> Tour:
     study = write_study(folder, reversal, pruner=pruner, budget={"trials": 3})
     written = run_in_terminal("search", str(study), "--workers", "1", home=home)
     found = load_study(open_storage(default_url(home), home), "tour")
-    return Tour(home, written, found, leaderboard(found).to_json())
+    return Tour(home, written, found, StudyView.read(found).to_json())
 
 
 def test_the_terminal_is_drawn_in_place_and_left_as_it_was(tour: Tour) -> None:

@@ -1,5 +1,6 @@
 """A study on a tracking server that asks for a password, lies on PostgreSQL and goes away."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import mlflow
 import pytest
 
+from automl_tf.tracking.client import STUDY_ID_TAG, find_targets
 from benchmarks.servers import MLflowServer, PostgreSQL
 from tests.cli.agreement import assert_mlflow_agrees
 from tests.cli.studies import FIXED, board, run, write_study
@@ -60,19 +62,7 @@ def told(server: MLflowServer, tmp_path_factory: pytest.TempPathFactory) -> dict
         fixed={**fixed, "model.d_model": 32, "model.num_heads": 2, "training.max_steps": 90},
         pruner={"kind": "threshold", "lower": 0.5, "warmup_steps": 60},
     )
-    environment = {
-        "AUTOML_TF_HOME": str(home),
-        "AUTOML_TF_TRACKING": server.url,
-        "MLFLOW_TRACKING_USERNAME": "admin",
-        "MLFLOW_TRACKING_PASSWORD": server.password,
-    }
-    search = subprocess.Popen(
-        [sys.executable, "-m", "automl_tf", "search", str(study), "--workers", "2"],
-        env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    search = start_search(study, home, server, "--workers", "2")
     lines = []
     outage: threading.Thread | None = None
     for line in search.stdout:
@@ -84,11 +74,32 @@ def told(server: MLflowServer, tmp_path_factory: pytest.TempPathFactory) -> dict
     assert outage is not None
     outage.join()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in access(server, home).items():
             patch.setenv(name, value)
         synced = run("sync", "tour", home=home)
         assert "has all 4 runs" in synced
         yield {"home": home, "output": "".join(lines) + synced, "board": board(home)}
+
+
+def access(server: MLflowServer, home: Path) -> dict[str, str]:
+    return {
+        "AUTOML_TF_HOME": str(home),
+        "AUTOML_TF_TRACKING": server.url,
+        "MLFLOW_TRACKING_USERNAME": "admin",
+        "MLFLOW_TRACKING_PASSWORD": server.password,
+    }
+
+
+def start_search(
+    study: Path, home: Path, server: MLflowServer, *words: str
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "automl_tf", "search", str(study), *words],
+        env={**os.environ, **access(server, home), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def go_away(server: MLflowServer) -> None:
@@ -132,7 +143,7 @@ def test_the_password_is_nowhere(
     answer = run("sync", "tour", "--tracking", embedded, home=home)
     assert "has all 4 runs" in answer
     assert password not in answer
-    assert (home / "studies" / "tour" / "summary" / "best.yaml").exists()
+    assert len(list(home.glob("studies/tour-*/summary/best.yaml"))) == 1
     for file in home.rglob("*"):
         if file.is_file():
             assert password.encode() not in file.read_bytes(), file
@@ -151,3 +162,38 @@ def test_without_the_password_nothing_is_lost(
     said = run("sync", "tour", "--tracking", other, home=told["home"], code=2)
     assert "Nothing is lost" in said
     assert "401" in said or "Unauthorized" in said or "authenticated" in said
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_two_studies_of_one_name_are_searched_at_once_and_share_no_run(
+    server: MLflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two homes with a database each, whose studies differ in their seed alone."""
+    homes = [tmp_path / name for name in ("left", "right")]
+    searches = []
+    for seed, home in enumerate(homes):
+        home.mkdir()
+        study = write_study(home, write_reversal(home), name="twin", seed=seed)
+        searches.append(start_search(study, home, server))
+    outputs = [search.communicate(timeout=600)[0] for search in searches]
+    assert [search.returncode for search in searches] == [0, 0], outputs
+
+    for name, value in access(server, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    for home in homes:  # on a slow machine a search ends before all has arrived
+        assert "has all 4 runs" in run("sync", "twin", home=home)
+    client = mlflow.MlflowClient(server.url)
+    runs = client.search_runs([client.get_experiment_by_name("twin").experiment_id])
+    owners = [owner.study_id for home in homes for owner in find_targets(home, "twin")]
+    assert len(set(owners)) == len(owners) == 2
+    assert sorted(run.data.tags[STUDY_ID_TAG] for run in runs) == sorted(4 * owners)
+    parents = [run.info for run in runs if run.data.tags["automl_tf.kind"] == "study"]
+    assert max(run.start_time for run in parents) < min(run.end_time for run in parents)
+    for home, owner in zip(homes, owners, strict=True):
+        found = board(home, "twin")
+        assert found["counts"]["complete"] == 3
+        assert_mlflow_agrees(found, client, f"tags.\"{STUDY_ID_TAG}\" = '{owner}'")
+        (parent,) = [run.run_id for run in parents if run.run_id == found["mlflow"]["run_id"]]
+        kept = client.download_artifacts(parent, "leaderboard.json", str(home))
+        assert json.loads(Path(kept).read_text(encoding="utf-8"))["trials"] == found["trials"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from automl_tf.config.files import to_yaml
 from automl_tf.config.settings import TrialConfig
 from automl_tf.config.study import unflatten
-from automl_tf.config.writing import to_yaml
 from tests.cli.studies import FIXED, run
 
 
@@ -44,7 +44,7 @@ def test_interrupted_on_two_devices_it_goes_on_with_one(reversal: dict, tmp_path
                 os.killpg(process.pid, signal.SIGINT)
     output = "".join(lines)
     assert process.returncode == 130, output
-    assert "goes on from here" in output
+    assert "the same command resumes it" in output
     assert "Traceback" not in output, output
     done = json.loads(run(*words, "--json", home=tmp_path / "home"))
     assert (done["outcome"], done["step"]) == ("finished", 300)

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from automl_tf.config.files import read_export, read_study
-from automl_tf.config.settings import GROUPS, flatten
+from automl_tf.config.settings import GROUPS, default_settings, flatten
 from automl_tf.config.space import Choices, Domain, Space
-from automl_tf.config.study import Study, default_settings
+from automl_tf.config.study import Study
 from automl_tf.errors import UserError
 from tests.config.files import EXPORT, SPACE, STUDY, write_export, write_study
 
@@ -90,8 +90,9 @@ BROKEN_STARTS = [
     ("space: space.yaml\ncorpus: {kind: synthetic}\n", "name", "is missing"),
     ("name: made\ncorpus: {kind: synthetic}\n", "space", "is missing"),
     ("name: made\nspace: space.yaml\n", "corpus", "is missing"),
-    (STUDY.replace("made", "a/b"), "name", "match"),
+    (STUDY.replace("made", "a/b"), "name", "characters"),
     (STUDY.replace("made", "5"), "name", "not text"),
+    (STUDY.replace("made", "made.confirm"), "name", "does not end in .confirm"),
     (STUDY.replace("space.yaml", "nowhere.yaml"), None, "There is no file"),
     (STUDY.replace("synthetic", "hubb"), "corpus", "synthetic, files, hub"),
     (STUDY.replace("kind: synthetic", "seed: 1"), "corpus", "corpus.kind is missing"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from automl_tf.config.corpus import Corpus as CorpusConfig
+from automl_tf.config.settings import Corpus as CorpusConfig
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.encoded import Ragged
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from automl_tf.config.corpus import SplitFiles
+from automl_tf.config.settings import SplitFiles
 from automl_tf.data import stamps
 from automl_tf.data.corpora import corpus_fingerprint, load_corpus, read_pair
 from automl_tf.errors import UserError

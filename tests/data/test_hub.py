@@ -80,7 +80,7 @@ def test_a_hub_that_cannot_be_reached(
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from automl_tf.config.corpus import HubCorpus\n"
+        "from automl_tf.config.settings import HubCorpus\n"
         "from automl_tf.data.corpora import load_corpus\n"
         "from automl_tf.errors import UserError\n"
         "config = HubCorpus(kind='hub', name='some/corpus', source_lang='en', target_lang='de')\n"

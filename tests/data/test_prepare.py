@@ -8,12 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from automl_tf.data import stamps
 from automl_tf.data.characters import normalize
 from automl_tf.data.encoded import EncodedSplit
 from automl_tf.data.filters import FilterReport
-from automl_tf.data.prepare import PreparedData, fixed_order, prepare
+from automl_tf.data.prepare import (
+    PreparationPausedError,
+    PreparedData,
+    fixed_order,
+    prepare,
+)
 from automl_tf.data.subwords import UNK
 from automl_tf.errors import UserError
 
@@ -217,3 +223,27 @@ def test_first_sentences_are_those_of_the_whole(corpus) -> None:
     assert first.sources() == whole.sources()[:7]
     assert texts(prepared, first) == texts(prepared, whole)[:7]
     assert len(whole.first(len(whole))) == len(whole)
+
+
+def test_a_preparation_pauses_between_its_stages_and_leaves_nothing(corpus, tmp_path) -> None:
+    config = corpus.config()
+    for question in range(1, 20):
+        asked = iter(range(1, 100))
+        try:
+            prepared = prepare(config, tmp_path, lambda: next(asked) == question)  # noqa: B023
+        except PreparationPausedError:
+            assert not [path for path in (tmp_path / "prepared").iterdir() if path.is_dir()]
+        else:
+            break
+    assert question > 5
+    assert len(prepared.train) == len(prepare(config, corpus.cache).train)
+
+
+def test_a_preparation_that_waits_for_another_one_can_pause(corpus, tmp_path) -> None:
+    config = corpus.config()
+    prepared = prepare(config, tmp_path / "cache")
+    shutil.rmtree(prepared.folder)
+    lock = FileLock(prepared.folder.with_name(f"{prepared.folder.name}.lock"))
+    with lock, pytest.raises(PreparationPausedError):
+        prepare(config, tmp_path / "cache", lambda: True)
+    assert len(prepare(config, tmp_path / "cache").train) == len(prepared.train)

@@ -14,10 +14,10 @@ from automl_tf.errors import UserError
 from automl_tf.model.size import VocabSizes
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer
+from automl_tf.training.checkpoints import load_best
+from automl_tf.training.events import Decision
 from automl_tf.training.fit import fit
 from automl_tf.training.module import build_model
-from automl_tf.training.watching import Decision
-from automl_tf.training.weights import load_best
 from tests.conftest import small_config
 
 PAD, BOS, EOS = 0, 1, 2

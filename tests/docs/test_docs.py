@@ -12,10 +12,10 @@ import typer
 
 from automl_tf.cli.main import app
 from automl_tf.config.files import read_export, read_study
-from automl_tf.config.reading import read_yaml
 from automl_tf.config.settings import setting_types
-from automl_tf.config.space_file import read_space
+from automl_tf.config.space import read_space
 from automl_tf.config.study import StudyConfig
+from automl_tf.config.yaml_io import read_yaml
 from docs.make_settings import page
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData
 from automl_tf.errors import UserError
 from automl_tf.training.checkpoints import LAST_CHECKPOINT
+from automl_tf.training.events import Decision
 from automl_tf.training.fit import fit
-from automl_tf.training.watching import Decision
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "automl_tf").rglob("*.py"))

@@ -68,7 +68,9 @@ def test_scores_intervals_and_signatures_are_those_of_the_command(
     assert evaluation.chrf_signature == told["chrF2"]["signature"]
     assert f"tok:{tokenizer}" in evaluation.bleu_signature
     assert evaluation.num_sentences == len(references)
-    assert scorer.score(hypotheses) == evaluation.scores
+    scores = scorer.score(hypotheses)
+    assert scores.bleu == pytest.approx(evaluation.scores.bleu, rel=1e-12)
+    assert scores.chrf == evaluation.scores.chrf
 
 
 @pytest.mark.parametrize("kind", ["empty", "foreign", "perfect", "some empty"])

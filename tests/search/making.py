@@ -1,5 +1,6 @@
 """Studies on a real storage whose trials are claimed as workers do, but told without training."""
 
+import dataclasses
 import functools
 import multiprocessing
 import tempfile
@@ -15,10 +16,13 @@ from automl_tf.config.space import Choices, Domain, Range, Space
 from automl_tf.config.study import StudyConfig
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import Event
-from automl_tf.search.opening import open_study, pause_trial
-from automl_tf.search.schema import VALIDATIONS, StudyRecord
+from automl_tf.search.objective import TrialResult, run_trial
+from automl_tf.search.opening import open_study
+from automl_tf.search.optuna_compat import trial_id_of
+from automl_tf.search.ownership import Heartbeat, Ownership, requeue
+from automl_tf.search.schema import ATTEMPT, VALIDATIONS, StudyRecord
 from automl_tf.search.storage import default_url, open_storage
-from automl_tf.search.worker import claim
+from automl_tf.search.worker import Worker
 
 SPACE: dict[str, Domain] = {
     "model.d_model": Choices(choices=(64, 128, 256)),
@@ -67,12 +71,63 @@ def bench(
     return WorkerContext(
         storage=storage,
         study=open_study(storage, made),
-        definition=made,
+        record=made,
         home=home,
         tracking=None,
         tell=tell or (lambda event: None),
         should_pause=lambda: False,
     )
+
+
+class Listener:
+    """Somebody who reads what a worker writes, and keeps it."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+
+    def tell(self, event: Event) -> None:
+        self.told.append(event)
+
+    def listener_gone(self) -> bool:
+        return False
+
+
+class Unlogged:
+    """A study's run in MLflow that keeps nothing, and the runs of its trials."""
+
+    run_id = None
+
+    def __getattr__(self, _name: str) -> Callable[..., "Unlogged"]:
+        return lambda *_args, **_named: self
+
+
+def run_claimed(context: WorkerContext, trial: optuna.Trial) -> TrialResult:
+    """Runs a claimed trial without MLflow."""
+    unlogged = dataclasses.replace(context, tracking=Unlogged())
+    ownership = Ownership.take(context.storage, trial_id_of(trial))
+    return run_trial(trial, ownership, Heartbeat(ownership), unlogged)
+
+
+def worker_of(context: WorkerContext) -> Worker:
+    """A worker that has nobody else's MLflow run for the study of its confirmations."""
+    return Worker(context, lambda study: dataclasses.replace(context, study=study))
+
+
+def claim(context: WorkerContext) -> optuna.Trial | None:
+    """The next trial that a worker claims, or None."""
+    claimed = worker_of(context).claim()
+    return None if claimed is None else claimed.trial
+
+
+def begin(trial: optuna.Trial) -> optuna.Trial:
+    """Notes that the training of a trial has begun."""
+    trial.set_user_attr(ATTEMPT, 1)
+    return trial
+
+
+def pause(context: WorkerContext, trial: optuna.Trial) -> None:
+    """Puts a claimed trial back into the queue."""
+    requeue(context.storage, trial_id_of(trial))
 
 
 def finish(
@@ -100,7 +155,7 @@ def claim_all(
     while (trial := claim(worker)) is not None:
         if pauses and trial.number % pauses == 0 and trial.number not in paused:
             paused.add(trial.number)
-            pause_trial(worker.storage, trial._trial_id)
+            pause(worker, trial)
             continue
         claimed.put((trial.number, trial.params))
         if trial.number % 5 == 4:

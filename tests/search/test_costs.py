@@ -10,17 +10,18 @@ from optuna.trial import TrialState
 
 from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.data.prepare import prepare
-from automl_tf.search.context import TrialResult
+from automl_tf.search import objective
 from automl_tf.search.costs import costs, effort, feasible, least_costs
-from automl_tf.search.objective import Attempt
+from automl_tf.search.objective import TrialResult
 from automl_tf.search.schema import (
+    ENVIRONMENT,
     ESTIMATED_MEMORY,
     FLOPS_PER_TOKEN,
     INFEASIBLE,
     NUM_PARAMETERS,
 )
-from automl_tf.search.worker import claim
-from tests.search.making import bench, definition, finish
+from automl_tf.versions import environment
+from tests.search.making import bench, claim, definition, finish, run_claimed
 
 WIDTHS: dict[str, Domain] = {
     "model.d_model": Choices(choices=(32, 64, 128, 256)),
@@ -48,8 +49,7 @@ def ran(tmp_path: Path, limits: dict[str, float]) -> tuple[TrialResult, optuna.T
     )
     worker = bench(tmp_path / "home", made)
     trial = claim(worker)
-    config = worker.trial_config(trial.number, trial.params)
-    return Attempt(trial, config, None, worker).to_its_end(), trial, worker.home
+    return run_claimed(worker, trial), trial, worker.home
 
 
 def test_costs_grow_with_the_model_and_bounds_enclose_them(tmp_path):
@@ -164,6 +164,29 @@ def test_what_is_above_a_limit_is_refused_with_its_costs_on_record(tmp_path, nam
     assert ending.state == TrialState.PRUNED
     assert name in ending.reason
     assert trial.user_attrs[name] == cost
+
+
+def test_latency_is_measured_once_a_trial(tmp_path, monkeypatch):
+    """Measured again on resuming, it could refuse a trial that is nearly done."""
+    measured = iter([5.0, 500.0])
+    monkeypatch.setattr(objective, "median_latency_ms", lambda *_, **__: next(measured))
+    made = definition(WIDTHS, corpus=CORPUS, constraints={"latency": 1.0}, start_with=[SMALL])
+    worker = bench(tmp_path, made)
+    trial = claim(worker)
+    for _ in range(2):
+        ending = run_claimed(worker, trial)
+        assert "latency = 5.00 is above" in ending.reason
+        assert trial.user_attrs["latency"] == 5.0
+    assert trial.user_attrs[ENVIRONMENT] == environment()
+
+
+def test_a_pause_during_the_preparation_lets_the_trial_wait(tmp_path):
+    made = definition(WIDTHS, corpus=CORPUS, start_with=[SMALL])
+    worker = replace(bench(tmp_path, made), should_pause=lambda: True)
+    trial = claim(worker)
+    ending = run_claimed(worker, trial)
+    assert ending.state == TrialState.WAITING
+    assert "paused" in ending.reason
 
 
 def test_auto_proposes_something_where_nothing_is_feasible(tmp_path):

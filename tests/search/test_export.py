@@ -11,15 +11,24 @@ from ruamel.yaml import YAML
 from automl_tf.config.files import read_export
 from automl_tf.config.settings import TrialConfig
 from automl_tf.search.export import export
-from automl_tf.search.schema import BEST_STEP, NUM_PARAMETERS, RUN_ID, SEED, TRACKING, StudyRecord
-from automl_tf.search.strategy import trial_seed
-from automl_tf.search.study_logger import StudyLogger
-from automl_tf.search.study_view import leaderboard
-from automl_tf.search.worker import claim
-from automl_tf.tracking.home import destination
-from automl_tf.tracking.study import StudyRun
-from automl_tf.versions import versions
-from tests.search.making import bench, definition, finish
+from automl_tf.search.loggers import StudyLogger
+from automl_tf.search.schema import (
+    ATTEMPT,
+    BEST_STEP,
+    ENVIRONMENT,
+    NUM_PARAMETERS,
+    ORIGIN,
+    RUN_ID,
+    SEED,
+    STUDY_ID,
+    TRACKING,
+    StudyRecord,
+    trial_seed,
+)
+from automl_tf.search.study_view import StudyView
+from automl_tf.tracking.client import TrackingTarget
+from automl_tf.tracking.runs import StudyRun
+from tests.search.making import bench, claim, definition, finish
 
 CHANGES: dict = {
     "fixed": {"training.max_steps": 800, "training.validate_every": 400, "model.d_ff": 96},
@@ -28,6 +37,8 @@ CHANGES: dict = {
 }
 
 MADE = definition(**CHANGES)
+
+COMMIT, IDENTITY = "c0ffee", "6c84fb90-12c4-11e1-840d-7b25c5ee775a"
 
 
 def searched(home: Path, made: StudyRecord, trials: int = 3, change: int = 0) -> optuna.Study:
@@ -39,6 +50,11 @@ def searched(home: Path, made: StudyRecord, trials: int = 3, change: int = 0) ->
         trial.set_user_attr(NUM_PARAMETERS, 1000 + number)
         trial.set_user_attr(BEST_STEP, 800)
         trial.set_user_attr(RUN_ID, f"run-{number}")
+        trial.set_user_attr(
+            ENVIRONMENT, {"versions": {"torch": f"1.{number}"}, "git_commit": "c0ffee"}
+        )
+        trial.set_user_attr(ATTEMPT, 2)
+        trial.set_user_attr(ORIGIN, "sampler")
         finish(worker, trial, bleu=20.0 + number, steps=(400, 800))
     trial = claim(worker)
     worker.study.tell(trial, state=TrialState.PRUNED)
@@ -100,8 +116,27 @@ def test_the_provenance_says_where_it_came_from(study: optuna.Study, tmp_path: P
     assert provenance["corpus_fingerprint"] == MADE.fingerprint
     assert provenance["mlflow_run_id"] == f"run-{best.number}"
     assert provenance["mlflow_tracking_uri"] == "sqlite:///x.db"
-    assert set(provenance["versions"]) == set(versions())
-    assert len(provenance.get("git_commit", "0" * 40)) == 40
+    assert (provenance["attempt"], provenance["origin"]) == (2, "sampler")
+
+
+def test_versions_are_those_that_the_trial_is_feasible_with(
+    study: optuna.Study, tmp_path: Path
+) -> None:
+    """Whoever exports it, and wherever."""
+    path = tmp_path / "best.yaml"
+    for trial in study.trials:
+        path.write_text(export(study, number=trial.number), encoding="utf-8")
+        provenance = read_export(path).provenance
+        known = trial.user_attrs.get(ENVIRONMENT, {})
+        assert provenance.get("versions") == known.get("versions")
+        assert provenance.get("git_commit") == known.get("git_commit")
+
+
+def test_the_provenance_names_the_study_by_its_identity(tmp_path: Path) -> None:
+    study = searched(tmp_path, MADE, trials=1)
+    study.set_user_attr(STUDY_ID, IDENTITY)
+    (tmp_path / "best.yaml").write_text(export(study), encoding="utf-8")
+    assert read_export(tmp_path / "best.yaml").provenance["study_id"] == IDENTITY
 
 
 def test_every_value_says_where_it_came_from(study: optuna.Study) -> None:
@@ -123,7 +158,7 @@ def test_every_value_says_where_it_came_from(study: optuna.Study) -> None:
     assert set(tree) == {*TrialConfig.model_fields, "provenance"}
 
 
-def test_the_seed_is_the_one_that_the_trial_was_trained_with(tmp_path: Path) -> None:
+def test_the_seed_is_the_one_that_the_trial_is_feasible_with(tmp_path: Path) -> None:
     study = searched(tmp_path, MADE, trials=1, change=5)
     path = tmp_path / "best.yaml"
     path.write_text(export(study), encoding="utf-8")
@@ -140,9 +175,8 @@ def test_the_seed_is_the_one_that_the_trial_was_trained_with(tmp_path: Path) -> 
 )
 def test_no_password_reaches_an_export_or_the_leaderboard(tmp_path: Path, uri: str) -> None:
     study = searched(tmp_path, MADE, trials=1)
-    StudyLogger(
-        study, StudyRun(destination(tmp_path, study.study_name, uri)), tmp_path
-    ).note_place()
-    for text in (export(study), json.dumps(leaderboard(study).to_json())):
+    target = TrackingTarget.of_study(tmp_path, study.study_name, "an-id", uri)
+    StudyLogger(study, StudyRun(target), tmp_path).store_run_ids()
+    for text in (export(study), json.dumps(StudyView.read(study).to_json())):
         assert "s3cr3t" not in text
         assert uri.split(":", maxsplit=1)[0] in text

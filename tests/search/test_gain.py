@@ -10,12 +10,10 @@ from optuna.trial import TrialState
 
 from automl_tf.scoring.sentences import SentenceStatistics, paired_bootstrap
 from automl_tf.search.context import WorkerContext
-from automl_tf.search.report.gain import over_base
 from automl_tf.search.report.material import Material
-from automl_tf.search.report.summary import tiles, verdict
+from automl_tf.search.report.summary import over_base, tiles, verdict
 from automl_tf.search.schema import BEST_SENTENCES, NUM_PARAMETERS, REASON, VALIDATIONS
-from automl_tf.search.worker import claim
-from tests.search.making import bench, definition
+from tests.search.making import bench, claim, definition
 
 STEP = 500
 LENGTH = 12

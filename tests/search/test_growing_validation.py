@@ -7,20 +7,20 @@ import pytest
 from optuna.trial import TrialState
 
 from automl_tf.config.files import read_study
+from automl_tf.home import HomeDirectory
 from automl_tf.scoring.sentences import paired_bootstrap
 from automl_tf.search.export import export
 from automl_tf.search.join import join
 from automl_tf.search.opening import load_study
-from automl_tf.search.report.curves import GROWING, learning_curves
+from automl_tf.search.report.figures import GROWING, learning_curves
 from automl_tf.search.report.material import Material
 from automl_tf.search.run import Locations, open_search
 from automl_tf.search.schema import SAMPLES, best_sentences, sentences_at
 from automl_tf.search.storage import default_url
-from automl_tf.search.study_view import StudyView, leaderboard
-from automl_tf.tracking.home import default_tracking_uri
+from automl_tf.search.study_view import StudyView
 from automl_tf.training.samples import NUM_SAMPLES
 from tests.cli.studies import FIXED, write_study
-from tests.search.making import new_home
+from tests.search.making import Listener, new_home
 
 pytestmark = pytest.mark.slow
 
@@ -48,15 +48,15 @@ def study(reversal: dict, tmp_path_factory: pytest.TempPathFactory) -> optuna.St
         ],
     )
     home = folder / "home"
-    places = Locations(new_home(home), default_url(home), default_tracking_uri(home))
+    places = Locations(new_home(home), default_url(home), HomeDirectory(home).tracking_uri)
     opened = open_search(read_study(path), places)
-    join(opened, places, lambda _event: None)
+    join(opened, places, Listener())
     return load_study(opened.storage, "tour")
 
 
 @pytest.fixture(scope="module")
 def board(study: optuna.Study) -> StudyView:
-    return leaderboard(study)
+    return StudyView.read(study)
 
 
 def test_each_validation_says_how_many_sentences_it_had(board: StudyView) -> None:

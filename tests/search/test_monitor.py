@@ -1,51 +1,37 @@
 """What a search learns of its study from the storage alone, claimed and told there by others."""
 
-import os
-import socket
-import threading
-from collections.abc import Callable
+import dataclasses
 from pathlib import Path
 
 import optuna
-import psutil
 import pytest
 from optuna.trial import TrialState
 
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import (
     Event,
-    Notice,
     StudyProgress,
     TrialEnded,
     TrialProgress,
     TrialStarted,
     TrialValidated,
-    WorkerJoined,
-    encode,
 )
-from automl_tf.search.monitor import Watch
-from automl_tf.search.opening import pause_trial, requeue_stale_trials, this_worker
-from automl_tf.search.pool import Lines, WorkerExit, WorkerHandle, WorkerPool
+from automl_tf.search.monitor import StudyMonitor
+from automl_tf.search.ownership import LivenessMonitor, requeue_lost_trials, this_process
 from automl_tf.search.schema import (
+    ATTEMPT,
     INFEASIBLE,
     NUM_PARAMETERS,
+    OWNER,
+    PROGRESS,
     REASON,
     SECONDS,
     VALIDATIONS,
     WORKER,
 )
-from automl_tf.search.worker import claim
-from tests.search.making import bench, definition, finish
+from tests.search.making import bench, claim, definition, finish, pause
 
 STEPS = 900
-
-
-def others(name: str) -> bool:
-    return False
-
-
-def ours(name: str) -> bool:
-    return True
 
 
 @pytest.fixture
@@ -57,6 +43,7 @@ def worker(tmp_path: Path) -> WorkerContext:
 def begin(worker: WorkerContext) -> optuna.Trial:
     trial = claim(worker)
     trial.set_user_attr(NUM_PARAMETERS, 1234)
+    trial.set_user_attr(ATTEMPT, 1)
     return trial
 
 
@@ -67,22 +54,30 @@ def validate(trial: optuna.Trial, step: int, bleu: float, **given: int) -> None:
     trial.set_user_attr(VALIDATIONS, {**told, str(step): {**scores, **pace}})
 
 
-def watch(worker: WorkerContext, speaks: Callable[[str], bool] = others) -> Watch:
-    return Watch(worker.study, speaks)
+def watch(worker: WorkerContext) -> StudyMonitor:
+    return StudyMonitor(worker.study, lambda _name: None)
 
 
-def news(found: Watch) -> list[Event]:
+def events(found: StudyMonitor) -> list[Event]:
+    return [event for _, event in found.look()]
+
+
+def news(found: StudyMonitor) -> list[Event]:
     """What is told beside the standing."""
-    return [event for event in found.look() if not isinstance(event, StudyProgress)]
+    return [event for event in events(found) if not isinstance(event, StudyProgress)]
 
 
-def stand(found: Watch) -> StudyProgress:
-    (last,) = [event for event in found.look() if isinstance(event, StudyProgress)]
+def stand(found: StudyMonitor) -> StudyProgress:
+    (last,) = [event for event in events(found) if isinstance(event, StudyProgress)]
     return last
 
 
-def dead_worker() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time() - 3600:.0f}"
+def hand_over(trial: optuna.Trial, **changes: object) -> None:
+    """Has a trial owned by another process."""
+    owner = dataclasses.asdict(dataclasses.replace(this_process(), **changes))
+    reached = [trial.user_attrs[ATTEMPT], max(map(int, trial.user_attrs[VALIDATIONS]), default=0)]
+    trial.set_user_attr(OWNER, {**trial.user_attrs[OWNER], **owner, "reached": reached})
+    trial.set_user_attr(WORKER, dataclasses.replace(this_process(), **changes).name)
 
 
 def test_the_course_of_anothers_trial_is_told_once(worker: WorkerContext) -> None:
@@ -90,11 +85,12 @@ def test_the_course_of_anothers_trial_is_told_once(worker: WorkerContext) -> Non
     trial = claim(worker)
     assert news(found) == []
     trial.set_user_attr(NUM_PARAMETERS, 1234)
+    trial.set_user_attr(ATTEMPT, 1)
     started = TrialStarted(0, trial.params, 1234, STEPS, resumed=False)
     assert news(found) == [started]
     assert news(found) == []
     validate(trial, 300, 5.0)
-    assert news(found) == [TrialProgress(0, 300, 2.5, 900.0), TrialValidated(0, 300, 5.0, 40.0)]
+    assert news(found) == [TrialValidated(0, 300, 5.0, 40.0)]
     assert news(found) == []
     trial.set_user_attr(REASON, "too low")
     trial.set_user_attr(SECONDS, 7.5)
@@ -107,31 +103,16 @@ def test_what_had_ended_before_is_not_told_and_what_runs_is(worker: WorkerContex
     finish(worker, begin(worker))
     running = begin(worker)
     validate(running, 300, 5.0)
-    validate(running, 600, 4.0)
     told = news(watch(worker))
-    assert [type(event) for event in told] == [TrialStarted, TrialProgress, TrialValidated]
+    assert [type(event) for event in told] == [TrialStarted, TrialValidated]
+    assert not told[0].resumed
+    pause(worker, running)
+    again = claim(worker)
+    validate(again, 600, 6.0)
+    told = news(watch(worker))
+    assert [type(event) for event in told] == [TrialStarted, TrialValidated]
     assert told[0].resumed
-    assert told[2].step == 600
-
-
-def test_workers_that_speak_for_themselves_are_not_spoken_for(worker: WorkerContext) -> None:
-    found = watch(worker, ours)
-    trial = begin(worker)
-    validate(trial, 300, 5.0)
-    assert news(found) == []
-    finish(worker, trial)
-    assert news(found) == []
-
-
-def test_an_end_is_told_if_its_worker_died_before_it_could(worker: WorkerContext) -> None:
-    alive = True
-    found = watch(worker, lambda name: alive)
-    heard, unheard = begin(worker), begin(worker)
-    for trial in (heard, unheard):
-        finish(worker, trial)
-    found.heard(TrialEnded(heard.number, "complete", 20.0, None, 1.0))
-    alive = False
-    assert [event.trial for event in news(found)] == [unheard.number]
+    assert told[1].step == 600
 
 
 def test_a_trial_whose_worker_is_gone_is_lost_until_another_takes_it_over(
@@ -140,15 +121,16 @@ def test_a_trial_whose_worker_is_gone_is_lost_until_another_takes_it_over(
     found = watch(worker)
     trial = begin(worker)
     validate(trial, 300, 5.0)
-    trial.set_user_attr(WORKER, dead_worker())
+    hand_over(trial, started=1)
     standing = stand(found)
     assert (standing.running, standing.lost) == ([0], [0])
-    assert requeue_stale_trials(worker.storage, worker.study) == [0]
+    monitor = LivenessMonitor(worker.storage, worker.study)
+    assert requeue_lost_trials(monitor, worker.storage) == [0]
     standing = stand(found)
     assert (standing.running, standing.lost, standing.counts["waiting"]) == ([], [], 1)
     again = claim(worker)
     assert again.number == trial.number
-    assert [type(event) for event in news(found)] == [TrialStarted, TrialProgress, TrialValidated]
+    assert [type(event) for event in news(found)] == [TrialStarted]
     assert stand(watch(worker)).running == [0]
 
 
@@ -157,7 +139,7 @@ def test_a_trial_that_changes_hands_is_told_to_go_on(worker: WorkerContext) -> N
     trial = begin(worker)
     validate(trial, 300, 5.0)
     assert news(found)
-    trial.set_user_attr(WORKER, f"elsewhere.example:{os.getpid()}:1")
+    hand_over(trial, host="elsewhere", boot_id="elsewhere")
     (started, *_) = news(found)
     assert isinstance(started, TrialStarted)
     assert started.resumed
@@ -168,8 +150,8 @@ def test_a_trial_that_another_has_paused_is_told_to_wait(worker: WorkerContext) 
     trial = begin(worker)
     assert news(found)
     trial.set_user_attr(REASON, "paused at step 20")
-    pause_trial(worker.storage, trial._trial_id)
-    assert news(found) == [TrialEnded(0, "waiting", None, "paused at step 20", 0.0)]
+    pause(worker, trial)
+    assert news(found) == [TrialEnded(0, "paused", None, "paused at step 20", 0.0)]
     assert news(found) == []
 
 
@@ -183,12 +165,10 @@ def test_the_best_of_the_standing_is_none_of_fewer_sentences(worker: WorkerConte
     assert (standing.best_trial, standing.best_bleu, standing.best_sentences) == (1, 20.0, 1000)
     validate(lucky, 200, 25.0, sentences=1000)
     assert (stand(found).best_trial, stand(watch(worker)).best_bleu) == (0, 25.0)
-    told = [event for event in watch(worker).look() if isinstance(event, TrialValidated)]
-    assert {event.sentences for event in told} == {1000}
 
 
 def test_the_standing_counts_what_the_storage_holds(worker: WorkerContext) -> None:
-    found = watch(worker, ours)
+    found = watch(worker)
     bleus = (20.0, 30.0, 30.0)
     for bleu in bleus:
         finish(worker, begin(worker), bleu=bleu, steps=(300, 600))
@@ -207,60 +187,60 @@ def test_the_standing_counts_what_the_storage_holds(worker: WorkerContext) -> No
         best_trial=1,
         best_bleu=30.0,
     )
-    assert [event for event in found.look() if isinstance(event, StudyProgress)] == []
+    assert [event for event in events(found) if isinstance(event, StudyProgress)] == []
 
 
-def test_the_storage_is_asked_now_and_then_and_after_what_was_heard(worker: WorkerContext) -> None:
-    found = watch(worker, ours)
+def test_the_storage_is_asked_now_and_then(worker: WorkerContext) -> None:
+    found = watch(worker)
     assert list(found.news())
-    trial = begin(worker)
+    begin(worker)
     assert list(found.news()) == []
-    found.heard(TrialStarted(trial.number, {}, 1, 1, resumed=False))
-    (standing,) = found.news()
-    assert standing.running == [trial.number]
 
 
-def test_the_name_of_a_worker_is_that_of_its_process() -> None:
-    assert this_worker().split(":")[1] == str(os.getpid())
+def test_events_name_the_worker_of_the_search(worker: WorkerContext) -> None:
+    numbers = {this_process().name: 3}
+    found = StudyMonitor(worker.study, numbers.get)
+    begin(worker)
+    told = {type(event): number for number, event in found.look()}
+    assert told == {TrialStarted: 3, StudyProgress: None}
 
 
-class Threads:
-    """A site whose workers are threads that say their name, then nothing, and leave when asked."""
-
-    def __init__(self) -> None:
-        self.may_leave = threading.Event()
-
-    def start(self, worker: int, lines: Lines) -> WorkerHandle:
-        def work() -> None:
-            lines.put((worker, encode(WorkerJoined(f"host:{worker}"))))
-            lines.put((worker, encode(Notice("hello"))))
-            self.may_leave.wait(60)
-            lines.put((worker, WorkerExit(0, "")))
-
-        threading.Thread(target=work, daemon=True).start()
-        return self
-
-    def ask_to_leave(self) -> None:
-        self.may_leave.set()
-
-    def kill(self) -> None:
-        self.may_leave.set()
+def test_a_trial_that_ends_between_two_looks_is_told_from_its_start(worker: WorkerContext) -> None:
+    found = watch(worker)
+    trial = begin(worker)
+    for step, bleu in ((300, 5.0), (600, 7.0)):
+        validate(trial, step, bleu)
+    worker.study.tell(trial, 7.0)
+    told = news(found)
+    assert [type(event) for event in told] == [
+        TrialStarted,
+        TrialValidated,
+        TrialValidated,
+        TrialEnded,
+    ]
+    assert not told[0].resumed
 
 
-def test_a_crew_speaks_for_its_workers_from_their_first_word_to_their_last() -> None:
-    site = Threads()
-    crew = WorkerPool(site, size=2, deadline=None)
-    assert not crew.speaks("host:0")
-    silences = 0
-    for told in crew.events(threading.Event()):
-        if told is not None:
-            worker, event = told
-            assert event == Notice("hello")
-            assert crew.speaks(f"host:{worker}")
-            assert not crew.speaks("host:2")
-        else:
-            silences += 1
-            site.may_leave.set()
-    assert silences > 0
-    assert not crew.speaks("host:0")
-    assert not crew.speaks("host:1")
+def test_a_new_attempt_is_told_from_its_start(worker: WorkerContext) -> None:
+    found = watch(worker)
+    trial = begin(worker)
+    validate(trial, 300, 5.0)
+    assert news(found)
+    trial.set_user_attr(VALIDATIONS, {})
+    trial.set_user_attr(ATTEMPT, 2)
+    assert [(type(event), event.resumed) for event in news(found)] == [(TrialStarted, False)]
+    validate(trial, 300, 6.0)
+    assert [event.bleu for event in news(found)] == [6.0]
+
+
+def test_progress_between_validations_is_told(worker: WorkerContext) -> None:
+    found = watch(worker)
+    trial = begin(worker)
+    assert news(found)
+    trial.set_user_attr(PROGRESS, {"step": 50, "loss": 3.5, "tokens_per_second": 900.0})
+    assert news(found) == [TrialProgress(0, 50, 3.5, 900.0)]
+    assert news(found) == []
+    validate(trial, 300, 5.0)
+    trial.set_user_attr(PROGRESS, {"step": 300, "loss": 3.0, "tokens_per_second": 800.0})
+    assert news(found) == [TrialValidated(0, 300, 5.0, 40.0), TrialProgress(0, 300, 3.0, 800.0)]
+    assert news(found) == []

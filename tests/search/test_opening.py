@@ -1,10 +1,9 @@
 """Creating studies, finding them again, and their first trials."""
 
-import os
-import socket
+import uuid
 from pathlib import Path
 
-import psutil
+import optuna
 import pytest
 from optuna.trial import TrialState
 
@@ -16,15 +15,22 @@ from automl_tf.model.presets import PAPER_ROWS
 from automl_tf.search.opening import (
     baseline_params,
     first_trials,
+    join_study,
     load_study,
-    requeue_stale_trials,
+    open_study,
     study_names,
-    this_worker,
 )
-from automl_tf.search.schema import LOST, WORKER, StudyRecord
+from automl_tf.search.schema import (
+    ORIGIN,
+    SCHEMA,
+    SCHEMA_VERSION,
+    WRITTEN_BY,
+    Origin,
+    StudyRecord,
+    study_id_of,
+)
 from automl_tf.search.storage import default_url, open_storage
-from automl_tf.search.worker import claim
-from tests.search.making import GRID, SPACE, bench, definition, finish
+from tests.search.making import GRID, SPACE, bench, claim, definition, finish, new_home
 
 
 def test_the_base_is_the_point_of_the_space_nearest_to_the_paper() -> None:
@@ -74,8 +80,11 @@ def test_the_base_trains_its_matrices_as_the_paper_in_either_scale() -> None:
 
 def test_first_trials_are_the_base_and_then_what_the_study_lists() -> None:
     starts = [{"model.d_model": 64}, {"model.norm": "pre"}]
-    assert list(first_trials(definition(start_with=starts).study))[1:] == starts
-    assert list(first_trials(definition(start_with=starts, start_with_base=False).study)) == starts
+    given = [(params, Origin.GIVEN) for params in starts]
+    listed = first_trials(definition(start_with=starts).study)
+    assert listed[0][1] == Origin.BASE
+    assert listed[1:] == given
+    assert first_trials(definition(start_with=starts, start_with_base=False).study) == given
     grid = definition(GRID, start_with=[{"model.d_model": 64}], sampler={"kind": "grid"})
     assert list(first_trials(grid.study)) == []
 
@@ -215,23 +224,61 @@ def test_studies_are_listed_and_loaded_by_name(tmp_path: Path) -> None:
         load_study(storage, "made")
 
 
-def test_trials_of_living_workers_stay_theirs(tmp_path: Path) -> None:
-    worker = bench(tmp_path, definition())
-    claim(worker)
-    assert this_worker() == worker.study.trials[0].user_attrs[WORKER]
-    assert requeue_stale_trials(worker.storage, worker.study) == []
-    assert worker.study.trials[0].state == TrialState.RUNNING
+def test_a_study_has_an_identifier_of_its_own(tmp_path: Path) -> None:
+    made = definition()
+    first, second = (bench(tmp_path / name, made).study for name in ("one", "two"))
+    assert uuid.UUID(study_id_of(first)) != uuid.UUID(study_id_of(second))
+    assert study_id_of(bench(tmp_path / "one", made).study) == study_id_of(first)
+    assert first.user_attrs[SCHEMA_VERSION] == SCHEMA
 
 
-@pytest.mark.parametrize("way", ["no such process", "another process of that number"])
-def test_a_worker_that_is_gone_is_known_by_its_number_and_its_start(
-    tmp_path: Path, way: str
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"note": "of another program"},
+        {"definition": {"name": "made"}},
+        {"definition": {"name": "made"}, SCHEMA_VERSION: SCHEMA + 1, WRITTEN_BY: "9.1"},
+    ],
+)
+def test_studies_of_other_programs_and_versions_are_told_and_left_as_they_are(
+    tmp_path: Path, attributes: dict
 ) -> None:
-    worker = bench(tmp_path, definition())
-    trial = claim(worker)
-    started = psutil.Process().create_time()
-    pid = os.getpid() if way.startswith("another") else max(psutil.pids()) + 10**6
-    trial.set_user_attr(WORKER, f"{socket.gethostname()}:{pid}:{started - 3600:.0f}")
-    assert requeue_stale_trials(worker.storage, worker.study) == [0]
-    assert worker.study.trials[0].state == TrialState.WAITING
-    assert worker.study.trials[0].user_attrs[LOST] == 1
+    storage = open_storage(default_url(new_home(tmp_path)), tmp_path)
+    strange = optuna.create_study(study_name="made", storage=storage)
+    for name, value in attributes.items():
+        strange.set_user_attr(name, value)
+    bench(tmp_path, definition(name="ours"))
+    assert study_names(storage) == ["ours"]
+    for touch in (
+        lambda: load_study(storage, "made"),
+        lambda: open_study(storage, definition()),
+        lambda: join_study(storage, definition()),
+    ):
+        with pytest.raises(UserError, match=r"made (is an Optuna study|was written by)"):
+            touch()
+    again = optuna.load_study(study_name="made", storage=storage)
+    assert again.user_attrs == attributes
+    assert again.trials == []
+
+
+def test_a_worker_that_joins_changes_nothing_of_the_study(tmp_path: Path) -> None:
+    made = definition(budget={"trials": 40}, full_training={"model.dropout": 0.2})
+    study = bench(tmp_path, made).study
+    before = dict(study.user_attrs)
+    joining = definition(budget={"trials": 10}, sampler={"kind": "random"})
+    storage = open_storage(default_url(tmp_path), tmp_path)
+    joined, record = join_study(storage, joining)
+    assert joined.user_attrs == before
+    assert record.config == made.config
+    with pytest.raises(UserError, match="seed was 1 and is now 2"):
+        join_study(storage, definition(seed=2))
+
+
+def test_the_first_worker_of_a_study_creates_it(tmp_path: Path) -> None:
+    storage = open_storage(default_url(new_home(tmp_path)), tmp_path)
+    made = definition()
+    study, record = join_study(storage, made)
+    assert record == made
+    assert len(study.trials) == 1
+    assert study.trials[0].user_attrs[ORIGIN] == Origin.BASE

@@ -1,5 +1,6 @@
 """Studies on a real PostgreSQL, which goes away and comes back while workers come and go."""
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -18,16 +19,18 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
+from automl_tf.search import ownership
 from automl_tf.search import storage as storage_module
 from automl_tf.search.context import WorkerContext
-from automl_tf.search.opening import load_study, open_study, pause_trial, requeue_stale_trials
-from automl_tf.search.schema import StudyRecord
-from automl_tf.search.storage import claiming, default_url, open_storage
-from automl_tf.search.study_view import leaderboard
-from automl_tf.search.worker import claim
+from automl_tf.search.opening import load_study, open_study
+from automl_tf.search.optuna_compat import trial_id_of
+from automl_tf.search.ownership import LivenessMonitor, this_process
+from automl_tf.search.schema import OWNER, StudyRecord
+from automl_tf.search.storage import GRACE_SECONDS, claiming, default_url, open_storage
+from automl_tf.search.study_view import StudyView
 from benchmarks.servers import HOST, PostgreSQL, free_port
 from tests.cli.studies import FIXED, write_study
-from tests.search.making import PATIENCE_SECONDS, bench, definition, finish, processes
+from tests.search.making import PATIENCE_SECONDS, bench, claim, definition, finish, pause, processes
 
 pytestmark = pytest.mark.postgresql
 CUT_OFF = (StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
@@ -40,7 +43,7 @@ def bench_at(url: str, home: Path, made: StudyRecord) -> WorkerContext:
     return WorkerContext(
         storage=storage,
         study=open_study(storage, made),
-        definition=made,
+        record=made,
         home=home,
         tracking=None,
         tell=lambda event: None,
@@ -122,7 +125,7 @@ def test_a_claim_is_undone_when_the_server_goes_away_within_it(
 
     with pytest.raises(CUT_OFF):
         broken_claim()
-    after = bench_at(postgresql, tmp_path, worker.definition)
+    after = bench_at(postgresql, tmp_path, worker.record)
     assert after.study.trials == []
     assert claim(after).number == 0
 
@@ -153,8 +156,8 @@ def test_what_is_asked_and_told_waits_for_a_server_that_is_away(
         worker.study.tell(trial, 20.0)
     other = claim(worker)
     with away(postgresql_server, 0.6):
-        pause_trial(worker.storage, other._trial_id)
-    told, paused = bench_at(postgresql, tmp_path, worker.definition).study.trials
+        pause(worker, other)
+    told, paused = bench_at(postgresql, tmp_path, worker.record).study.trials
     assert (told.state, told.values) == (TrialState.COMPLETE, [20.0])
     assert (told.intermediate_values, told.user_attrs["kept"]) == ({1: 10.0}, 5)
     assert (paused.state, paused.params) == (TrialState.WAITING, other.params)
@@ -245,7 +248,7 @@ def _tell(worker: WorkerContext, trial: optuna.Trial) -> None:
 
 
 def _pause(worker: WorkerContext, trial: optuna.Trial) -> None:
-    pause_trial(worker.storage, trial._trial_id)
+    pause(worker, trial)
 
 
 def _note(worker: WorkerContext, trial: optuna.Trial) -> None:
@@ -277,27 +280,34 @@ def test_what_was_done_is_not_done_again_when_its_answer_is_lost(
     with armed_at_writes(worker.storage.engine, proxy):
         act(worker, trial)
     assert proxy.cuts == 1
-    (found,) = bench_at(postgresql, tmp_path, worker.definition).study.trials
+    (found,) = bench_at(postgresql, tmp_path, worker.record).study.trials
     assert found.state == state
     assert found.values == ([20.0] if state == TrialState.COMPLETE else None)
     assert found.user_attrs.get("noted") == (5 if act is _note else None)
 
 
-def test_a_server_that_was_away_listens_before_it_calls_a_worker_lost(
-    postgresql: str, postgresql_server: PostgreSQL, tmp_path: Path
+def test_a_server_that_was_away_is_watched_before_it_calls_a_worker_lost(
+    postgresql: str,
+    postgresql_server: PostgreSQL,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     worker = bench_at(postgresql, tmp_path, definition(**RANDOM, budget={"trials": 1}))
     trial = claim(worker)
-    trial.set_user_attr("worker", "elsewhere:1:0")
+    elsewhere = dataclasses.asdict(dataclasses.replace(this_process(), boot_id="elsewhere"))
+    trial.set_user_attr(OWNER, {**trial.user_attrs[OWNER], **elsewhere})
     database = postgresql.rpartition("/")[2]
     postgresql_server.execute(
         database, "UPDATE trial_heartbeats SET heartbeat = now() - interval '1 hour'"
     )
     postgresql_server.restart()
-    assert requeue_stale_trials(worker.storage, worker.study) == []
-    worker.storage.grace_period = 2
-    time.sleep(2.5)
-    assert requeue_stale_trials(worker.storage, worker.study) == [trial.number]
+    monitor = LivenessMonitor(worker.storage, worker.study)
+    assert monitor.lost() == []
+    now = time.monotonic()
+    monkeypatch.setattr(ownership.time, "monotonic", lambda: now + GRACE_SECONDS)
+    assert [lost.number for lost in monitor.lost()] == [trial.number]
+    worker.storage.record_heartbeat(trial_id_of(trial))
+    assert monitor.lost() == []
 
 
 def test_a_worker_that_freezes_within_a_claim_loses_it(
@@ -372,7 +382,7 @@ def trial_that_is_at_work(worker: subprocess.Popen[str]) -> str:
 def curves(url: str, home: Path) -> list[dict[str, Any]]:
     storage = open_storage(url, home)
     names = ("number", "state", "params", "values", "intermediate")
-    board = leaderboard(load_study(storage, "tour")).to_json()
+    board = StudyView.read(load_study(storage, "tour")).to_json()
     storage.engine.dispose()
     return [{name: trial[name] for name in names} for trial in board["trials"]]
 
@@ -393,7 +403,7 @@ def test_workers_and_the_server_die_and_the_study_ends_as_if_they_had_not(
     postgresql_server.restart(away=1.0)
     outputs = [worker.communicate(timeout=PATIENCE_SECONDS)[0] for worker in crew[1:]]
     assert [worker.returncode for worker in crew[1:]] == [0, 0], outputs
-    assert any(f"{lost} goes on" in output for output in outputs), outputs
+    assert any(f"{lost} resumes" in output for output in outputs), outputs
     quiet = tmp_path / "quiet"
     # Not by `search`, which would give its one worker all cores: sums are cut by their number.
     alone = start("worker", study, quiet, default_url(quiet), *words)

@@ -1,26 +1,29 @@
 """The report of studies in every state, read as a browser would read it."""
 
+import html
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from automl_tf.config.corpus import SyntheticCorpus
+from automl_tf.config.settings import SyntheticCorpus
 from automl_tf.config.space import Choices, Domain, Range, Space
-from automl_tf.config.study import StudyConfig
+from automl_tf.config.study import Limit, Objective, StudyConfig
 from automl_tf.search.opening import open_study
-from automl_tf.search.report.effort import cost
+from automl_tf.search.pruners.build import build_pruner, decide
 from automl_tf.search.report.material import Material
 from automl_tf.search.report.page import write_report
+from automl_tf.search.report.summary import cost
+from automl_tf.search.samplers.build import build_sampler, distribution
 from automl_tf.search.schema import (
     BEST_STEP,
     INFEASIBLE,
@@ -33,7 +36,6 @@ from automl_tf.search.schema import (
     StudyRecord,
 )
 from automl_tf.search.storage import default_url, open_storage
-from automl_tf.search.strategy import build_pruner, build_sampler, distribution, pruning_reason
 from automl_tf.search.study_view import LEAST_FOR_IMPORTANCE
 
 STEPS = range(500, 6001, 500)
@@ -105,10 +107,9 @@ class Builder:
             if len(config.objectives) > 1:
                 continue
             trial.report(bleu, step)
-            if step < STEPS[-1] and trial.should_prune():
-                trials = self.study.get_trials(deepcopy=False)
-                reason = pruning_reason(config.pruner, trials, trial.number, step)
-                trial.set_user_attr(REASON, reason)
+            decision = decide(config, self.study, trial.number, step, STEPS[-1])
+            if decision.stop:
+                trial.set_user_attr(REASON, decision.reason)
                 self.study.tell(trial, state=TrialState.PRUNED)
                 return
         told = self.study.trials[trial.number].user_attrs
@@ -146,6 +147,20 @@ def _samples(number: int) -> list[dict[str, Any]]:
         }
         for source, reference in pairs
     ]
+
+
+def plain(words: str) -> str:
+    """The words at a point in one line, without tags."""
+    return html.unescape(words.replace("<br>", " "))
+
+
+def number(words: str) -> int:
+    """The number of the trial that the words at a point name."""
+    return int(words.removeprefix("<b>trial ").partition("<")[0])
+
+
+def zip_points(trace: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    return zip(trace["text"], trace["y"], strict=True)
 
 
 NONE = {"kind": "none"}
@@ -334,8 +349,48 @@ def test_a_study_without_the_papers_base_is_compared_with_its_own_first(
     pages: dict[str, Page],
 ) -> None:
     page = pages["three objectives"]
-    assert page.material.base is page.material.board.trials[0]
+    assert page.material.base is page.material.view.trials[0]
     assert "the configuration that the study starts with" in page.seen.text["result"].lower()
+
+
+def test_a_study_with_no_given_configuration_has_no_base(tmp_path: Path) -> None:
+    builder = Builder(tmp_path, config(start_with_base=False), SPACE)
+    for _ in range(2):
+        builder.run()
+    page = read(builder.study, tmp_path)
+    assert page.material.base is None
+    assert "no given configuration" in page.seen.text["result"]
+    assert "base" not in page.seen.text["searched"]
+
+
+def test_each_limit_and_objective_has_a_name_and_its_unit(tmp_path: Path) -> None:
+    limits = dict.fromkeys(get_args(Limit), 2e6)
+    objectives = list(get_args(Objective))
+    builder = Builder(
+        tmp_path, config(constraints=limits, objectives=objectives, pruner=NONE), SPACE
+    )
+    words = " ".join(read(builder.study, tmp_path).seen.text["searched"].split())
+    for limit in (
+        "floating-point operations a token at most 2e+06",
+        "estimated memory at most 2,000,000 MB",
+        "parameters at most 2.0M",
+        "latency at most 2e+06 ms",
+    ):
+        assert limit in words
+    assert "BLEU (maximize), chrF (maximize), parameters (minimize)" in words
+
+
+def test_a_sampled_trial_is_not_the_base_even_if_it_came_first(tmp_path: Path) -> None:
+    builder = Builder(tmp_path, config(), SPACE)
+    for ending in ("failed", "", ""):
+        builder.run(ending)
+    copy = optuna.create_study(study_name="copied", storage=builder.storage, direction="maximize")
+    for name, value in builder.study.user_attrs.items():
+        copy.set_user_attr(name, value)
+    copy.add_trials(reversed(builder.study.trials))
+    material = Material.read(copy)
+    assert material.base is material.view.trials[-1]
+    assert material.base.state == "failed"
 
 
 def test_every_validated_trial_has_a_curve_that_ends_where_it_ended(full: Page) -> None:
@@ -345,6 +400,84 @@ def test_every_validated_trial_has_a_curve_that_ends_where_it_ended(full: Page) 
     assert pruned
     (ends,) = [trace for trace in traces if trace["marker"].get("symbol") == "x"]
     assert ends["x"] == [max(trial.intermediate) for trial in pruned]
+    for trial, words in zip(pruned, ends["text"], strict=True):
+        assert f"trial {trial.number}" in words
+        assert plain(words).endswith(trial.reason or "no reason")
+
+
+def test_what_ended_without_a_value_is_in_history_and_slices(full: Page) -> None:
+    missed = {
+        trial.number: trial.best_bleu
+        for trial in full.material.scored
+        if trial.state in ("pruned", "failed")
+    }
+    for name, figure in full.figures.items():
+        if name == "history" or name.startswith("slice-"):
+            traces = [one for one in figure["data"] if one["name"] in ("pruned", "failed")]
+            shown = {number(text): y for one in traces for text, y in zip_points(one)}
+            assert shown == missed
+
+
+@pytest.mark.parametrize("name", SPACE)
+def test_a_slice_has_every_trial_at_its_setting(full: Page, name: str) -> None:
+    places = {}
+    for trace in full.figures[f"slice-{name}"]["data"]:
+        places |= {number(text): x for text, x in zip(trace["text"], trace["x"], strict=True)}
+    ended = [trial for trial in full.material.scored if trial.has_ended]
+    is_named = isinstance(SPACE[name], Choices)
+    assert places == {
+        trial.number: str(trial.params[name]) if is_named else trial.params[name] for trial in ended
+    }
+
+
+def test_parallel_lines_pass_all_settings_of_the_complete_trials(full: Page) -> None:
+    figure = full.figures["parallel"]
+    labels = [label.replace("<br>", "") for label in figure["layout"]["xaxis"]["ticktext"]]
+    assert labels == ["BLEU", *sorted(SPACE)]
+    assert len(figure["data"]) == len(full.material.complete)
+    (best,) = [line for line in figure["data"] if line["line"]["width"] == 4]
+    assert full.material.winner is not None
+    shown = dict(best["customdata"])
+    assert shown["model.d_model"] == str(full.material.winner.params["model.d_model"])
+
+
+def test_the_contour_and_the_history_have_each_trial_at_its_place(full: Page) -> None:
+    rows = {trial.number: trial for trial in full.material.complete}
+    history = full.figures["history"]["data"][0]
+    assert [number(text) for text in history["text"]] == history["x"] == list(rows)
+    assert history["y"] == [trial.values[0] for trial in rows.values() if trial.values]
+    surface, points = full.figures["contour"]["data"]
+    assert surface["type"] == "contour"
+    layout = full.figures["contour"]["layout"]
+    for axis in ("x", "y"):
+        name = layout[f"{axis}axis"]["title"]["text"]
+        shown = dict(zip(map(number, points["text"]), points[axis], strict=True))
+        assert shown == {at: trial.params[name] for at, trial in rows.items()}
+
+
+def test_importances_are_those_of_the_board(full: Page) -> None:
+    (bars,) = full.figures["importances"]["data"]
+    shown = dict(zip(bars["y"], bars["x"], strict=True))
+    assert shown == full.material.view.importances
+
+
+def test_the_timeline_has_every_trial_its_state_its_worker_and_the_zone(full: Page) -> None:
+    figure = full.figures["timeline"]
+    shown = {at: bars["name"] for bars in figure["data"] for at in bars["y"]}
+    started = [trial for trial in full.material.view.trials if trial.state != "waiting"]
+    assert shown == {trial.number: trial.state for trial in started}
+    assert re.search(r"UTC[+-]\d\d:\d\d", figure["layout"]["xaxis"]["title"]["text"])
+    for bars in figure["data"]:
+        for at, text in zip(bars["y"], bars["text"], strict=True):
+            assert f"on laptop, process {4000 + at % 2}" in text
+
+
+def test_all_figures_have_the_style_of_the_page(pages: dict[str, Page]) -> None:
+    for page in pages.values():
+        for figure in page.figures.values():
+            assert not {"title", "template", "plot_bgcolor", "width"} & set(figure["layout"])
+            assert not any("colorbar" in trace.get("marker", {}) for trace in figure["data"])
+            assert "user_attrs" not in json.dumps(figure)
 
 
 def test_best_so_far_never_falls(full: Page) -> None:
@@ -364,7 +497,7 @@ def test_pruning_saves_the_steps_that_were_not_made(full: Page) -> None:
 
 def test_every_trial_is_in_the_table_with_its_reason(full: Page) -> None:
     words = full.seen.text["trials"]
-    for trial in full.material.board.trials:
+    for trial in full.material.view.trials:
         assert (trial.reason or "") in words
 
 
@@ -386,7 +519,7 @@ def test_translations_of_the_best_stand_beside_those_of_the_base(full: Page) -> 
 def test_commands_name_the_study(pages: dict[str, Page], name: str) -> None:
     page = pages[name]
     assert re.search(
-        rf"automl-tf \S+ (--study )?{page.material.board.study}", page.seen.text["next"]
+        rf"automl-tf \S+ (--study )?{page.material.view.study}", page.seen.text["next"]
     )
 
 
@@ -421,7 +554,14 @@ def test_there_is_a_front_for_each_further_objective(
         (front,) = [
             trace for trace in page.figures[plot]["data"] if trace["name"] == "Pareto front"
         ]
-        assert len(front["x"]) == len(page.material.board.best)
+        assert {number(text) for text in front["text"]} == set(page.material.view.best)
+        assert front["x"] == sorted(front["x"])
+        index = plots.index(plot) + 1
+        for text, x, y in zip(front["text"], front["x"], front["y"], strict=True):
+            values = page.material.view.trials[number(text)].values
+            assert values is not None
+            assert (y, x) == (values[0], values[index])
+            assert f"latency {values[1]:.3g} ms" in text
 
 
 @pytest.mark.browser
@@ -444,6 +584,9 @@ def test_a_browser_draws_everything_by_day_and_by_night(
             drawn.wait_for()
         assert tab.locator("[data-figure]:has(.main-svg)").count() == len(page.seen.plots)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        tools = [tool.get_attribute("data-title") for tool in tab.locator(".modebar-btn").all()]
+        assert not any("share" in tool.lower() or "cloud" in tool.lower() for tool in tools)
+        assert tools or width < 1280 or not page.seen.plots
         tab.emulate_media(color_scheme="dark" if scheme == "light" else "light")
         tab.wait_for_timeout(200)
         assert complaints == []

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 
 from automl_tf.errors import UserError
-from automl_tf.search.storage import another_view, claiming, default_url, open_storage, redacted
+from automl_tf.search.storage import another_view, claiming, default_url, open_storage
 from tests.search.making import PATIENCE_SECONDS, bench, definition, new_home, processes
 
 SECRET = "s3cr3t"
@@ -36,7 +36,6 @@ NOWHERE = "127.0.0.1:1"
     ],
 )
 def test_an_error_of_a_url_never_shows_its_password(tmp_path: Path, url: str) -> None:
-    assert SECRET not in redacted(url)
     with pytest.raises(UserError) as caught:
         open_storage(url, tmp_path)
     assert SECRET not in str(caught.value)
@@ -57,11 +56,6 @@ def test_a_database_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for path in (broken, tmp_path / "nowhere" / "studies.db"):
         with pytest.raises(UserError, match="cannot be opened"):
             open_storage(f"sqlite:///{path}", tmp_path)
-
-
-def test_a_url_without_a_password_is_shown_as_it_is() -> None:
-    for url in ("sqlite:////home/a@b/studies.db", "postgresql://host:5432/db", "postgresql:///db"):
-        assert redacted(url) == url
 
 
 def test_the_homes_database_is_made_and_found_again(tmp_path: Path) -> None:

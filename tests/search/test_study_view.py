@@ -1,8 +1,7 @@
 """The leaderboard agrees with Optuna and keeps the form that others rely on."""
 
+import dataclasses
 import json
-import os
-import socket
 from pathlib import Path
 
 import optuna
@@ -10,20 +9,19 @@ import pytest
 from optuna.trial import TrialState
 
 from automl_tf.config.space import Choices
-from automl_tf.search.opening import pause_trial, this_worker
+from automl_tf.search.ownership import this_process
 from automl_tf.search.schema import (
     BEST_STEP,
     INFEASIBLE,
     NUM_PARAMETERS,
+    OWNER,
     REASON,
     RUN_ID,
     SECONDS,
     TRACKING,
-    WORKER,
 )
-from automl_tf.search.study_view import GONE, LEAST_FOR_IMPORTANCE, leaderboard
-from automl_tf.search.worker import claim
-from tests.search.making import SPACE, bench, definition, finish
+from automl_tf.search.study_view import GONE, LEAST_FOR_IMPORTANCE, StudyView
+from tests.search.making import SPACE, bench, claim, definition, finish, pause
 
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -58,14 +56,14 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> optuna.Study:
     infeasible.set_user_attr(INFEASIBLE, value=True)
     worker.study.tell(infeasible, state=TrialState.PRUNED)
     paused, running = claim(worker), claim(worker)
-    pause_trial(worker.storage, paused._trial_id)
+    pause(worker, paused)
     assert running.number == 7
     worker.study.enqueue_trial({"model.d_model": 128})
     return worker.study
 
 
 def test_the_json_has_the_keys_that_others_rely_on(mixed: optuna.Study) -> None:
-    told = json.loads(json.dumps(leaderboard(mixed).to_json(), allow_nan=False))
+    told = json.loads(json.dumps(StudyView.read(mixed).to_json(), allow_nan=False))
     assert set(told) >= {"study", "objectives", "counts", "trials", "best", "mlflow"}
     assert told["objectives"] == [{"name": "bleu", "direction": "maximize"}]
     assert set(told["counts"]) == set(STATES.values())
@@ -82,7 +80,7 @@ def test_the_json_has_the_keys_that_others_rely_on(mixed: optuna.Study) -> None:
 
 
 def test_it_agrees_with_optuna_trial_by_trial(mixed: optuna.Study) -> None:
-    told = leaderboard(mixed).to_json()
+    told = StudyView.read(mixed).to_json()
     assert told["study"] == mixed.study_name
     assert [trial["number"] for trial in told["trials"]] == list(range(len(mixed.trials)))
     for row, trial in zip(told["trials"], mixed.trials, strict=True):
@@ -105,18 +103,18 @@ def test_it_agrees_with_optuna_trial_by_trial(mixed: optuna.Study) -> None:
 
 
 def test_runs_of_trials_that_mlflow_learned_of_later_are_shown(mixed: optuna.Study) -> None:
-    rows = leaderboard(mixed).trials
+    rows = StudyView.read(mixed).trials
     assert rows[3].mlflow_run_id == "late"
     assert rows[0].mlflow_run_id == "run-0"
 
 
 def test_trials_that_were_not_trained_are_marked(mixed: optuna.Study) -> None:
-    rows = leaderboard(mixed).trials
-    assert [row.number for row in rows if not row.was_trained] == [5]
+    rows = StudyView.read(mixed).trials
+    assert [row.number for row in rows if not row.is_feasible] == [5]
 
 
 def test_the_ranking_has_the_best_first_and_those_without_bleu_last(mixed: optuna.Study) -> None:
-    ranked = leaderboard(mixed).ranked()
+    ranked = StudyView.read(mixed).ranked()
     complete = sorted((trial for trial in mixed.trials if trial.values), key=lambda t: -t.value)
     assert [row.number for row in ranked[:3]] == [trial.number for trial in complete]
     assert all(row.best_bleu is None for row in ranked[3:])
@@ -126,13 +124,13 @@ def test_the_best_of_several_objectives_are_optunas_front(tmp_path: Path) -> Non
     worker = bench(tmp_path, definition(objectives=["bleu", "latency"], sampler={"kind": "random"}))
     for bleu in (20.0, 30.0, 10.0, 29.0, 35.0):
         finish(worker, claim(worker), bleu=bleu)
-    board = leaderboard(worker.study)
+    board = StudyView.read(worker.study)
     assert board.best == sorted(trial.number for trial in worker.study.best_trials) == [0, 1, 4]
     assert board.objectives == [("bleu", "maximize"), ("latency", "minimize")]
 
 
 def test_an_empty_study_has_a_leaderboard_too(tmp_path: Path) -> None:
-    board = leaderboard(bench(tmp_path, definition(start_with_base=False)).study)
+    board = StudyView.read(bench(tmp_path, definition(start_with_base=False)).study)
     assert board.trials == board.best == []
     assert not board.importances
     assert set(board.counts.values()) == {0}
@@ -146,11 +144,11 @@ def test_importances_are_shares_once_there_are_enough_trials(
     made = definition(sampler={"kind": "random"}, start_with_base=False, budget={"trials": 50})
     worker = bench(tmp_path, made)
     for number in range(LEAST_FOR_IMPORTANCE):
-        assert not leaderboard(worker.study).importances
+        assert not StudyView.read(worker.study).importances
         trial = claim(worker)
         finish(worker, trial, bleu=trial.params["model.dropout"] if varied else 5.0)
         assert trial.number == number
-    shares = leaderboard(worker.study).importances
+    shares = StudyView.read(worker.study).importances
     if varied:
         assert set(shares) == set(SPACE)
         assert sum(shares.values()) == pytest.approx(1)
@@ -163,27 +161,29 @@ def test_a_trial_that_goes_on_has_no_reason_of_its_pause(tmp_path: Path) -> None
     worker = bench(tmp_path, definition())
     trial = claim(worker)
     trial.set_user_attr(REASON, "paused at step 420")
-    pause_trial(worker.storage, trial._trial_id)
-    (row,) = leaderboard(worker.study).trials
+    pause(worker, trial)
+    (row,) = StudyView.read(worker.study).trials
     assert (row.state, row.reason) == ("waiting", "paused at step 420")
     claim(worker)
-    (row,) = leaderboard(worker.study).trials
-    assert (row.state, row.reason, row.worker) == ("running", None, this_worker())
+    (row,) = StudyView.read(worker.study).trials
+    assert (row.state, row.reason, row.worker) == ("running", None, this_process().name)
 
 
 def test_a_trial_that_nobody_runs_says_so(tmp_path: Path) -> None:
     worker = bench(tmp_path, definition())
-    claim(worker).set_user_attr(WORKER, f"{socket.gethostname()}:{os.getpid()}:1")
-    (row,) = leaderboard(worker.study).trials
+    gone = dataclasses.asdict(dataclasses.replace(this_process(), started=1))
+    trial = claim(worker)
+    trial.set_user_attr(OWNER, {**trial.user_attrs[OWNER], **gone})
+    (row,) = StudyView.read(worker.study).trials
     assert (row.state, row.reason) == ("running", GONE)
 
 
 def test_the_length_of_a_trial_is_known_once_it_is_drawn(tmp_path: Path) -> None:
     fixed = bench(tmp_path / "fixed", definition(fixed={"training.max_steps": 900}))
     claim(fixed)
-    assert leaderboard(fixed.study).trials[0].max_steps == 900
+    assert StudyView.read(fixed.study).trials[0].max_steps == 900
     space = {**SPACE, "training.max_steps": Choices(choices=(5000, 6000))}
     searched = bench(tmp_path / "searched", definition(space))
-    assert leaderboard(searched.study).trials[0].max_steps is None
+    assert StudyView.read(searched.study).trials[0].max_steps is None
     params = claim(searched).params
-    assert leaderboard(searched.study).trials[0].max_steps == params["training.max_steps"]
+    assert StudyView.read(searched.study).trials[0].max_steps == params["training.max_steps"]

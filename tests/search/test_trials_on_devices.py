@@ -8,21 +8,21 @@ from optuna.trial import TrialState
 
 from automl_tf.config.files import read_study
 from automl_tf.errors import UserError
+from automl_tf.home import HomeDirectory
 from automl_tf.search.join import join
 from automl_tf.search.launchers.local import default_workers
 from automl_tf.search.opening import load_study
 from automl_tf.search.run import Locations, devices_of_a_trial, open_search
 from automl_tf.search.storage import default_url
-from automl_tf.tracking.home import default_tracking_uri
 from tests.cli.studies import write_study
-from tests.search.making import new_home
+from tests.search.making import Listener, new_home
 
 DEVICES = "trainer.devices=2"
 NEVER_REACHED = "pruner={kind: threshold, lower: 99.9}"
 
 
 def places(home: Path) -> Locations:
-    return Locations(new_home(home), default_url(home), default_tracking_uri(home))
+    return Locations(new_home(home), default_url(home), HomeDirectory(home).tracking_uri)
 
 
 @pytest.mark.slow
@@ -30,7 +30,7 @@ def places(home: Path) -> Locations:
 def test_a_trial_on_two_devices_is_pruned(reversal: dict, tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path, reversal), [DEVICES, NEVER_REACHED, "budget.trials=1"])
     opened = open_search(study, places(tmp_path / "home"))
-    join(opened, places(tmp_path / "home"), lambda _event: None)
+    join(opened, places(tmp_path / "home"), Listener())
     (trial,) = load_study(opened.storage, "tour").trials
     assert trial.state is TrialState.PRUNED
     assert list(trial.intermediate_values) == [30]
@@ -44,7 +44,7 @@ def test_a_study_goes_on_with_other_devices_but_not_with_other_settings(
     open_search(read_study(path), home)
     if not torch.cuda.is_available():
         again = open_search(read_study(path, [DEVICES]), home)
-        assert devices_of_a_trial(again.definition.study) == 2
+        assert devices_of_a_trial(again.record.study) == 2
     with pytest.raises(UserError, match=r"training\.max_steps"):
         open_search(read_study(path, ["training.max_steps=60"]), home)
 

@@ -1,31 +1,26 @@
 """Claiming: the budget, the queue, and several processes at once."""
 
-import os
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import pytest
-import sqlalchemy
 from optuna.trial import TrialState, create_trial
 
 from automl_tf.config.space import Choices
-from automl_tf.search import opening
-from automl_tf.search.events import Event, Notice
-from automl_tf.search.opening import pause_trial, requeue_stale_trials
-from automl_tf.search.schema import INFEASIBLE, LOST, REASON, WORKER, StudyRecord
-from automl_tf.search.strategy import distribution, grid
-from automl_tf.search.worker import MOST_INFEASIBLE_IN_A_ROW, claim
+from automl_tf.search.events import Event
+from automl_tf.search.samplers.build import distribution, grid
+from automl_tf.search.schema import INFEASIBLE, StudyRecord
+from automl_tf.search.worker import MAX_INFEASIBLE_IN_A_ROW
 from tests.search.making import (
     GRID,
-    PATIENCE_SECONDS,
     SPACE,
     bench,
+    claim,
     claim_all,
     claimed_by,
     definition,
     finish,
-    processes,
+    pause,
 )
 
 WORKERS = 4
@@ -122,7 +117,7 @@ def test_a_paused_trial_is_claimed_again_as_what_it_was(tmp_path: Path) -> None:
     trial = claim(first)
     other = claim(first)
     other.set_user_attr("kept", 5)
-    pause_trial(first.storage, other._trial_id)
+    pause(first, other)
     second = bench(tmp_path, made)
     again = claim(second)
     assert again.number == other.number == 1
@@ -150,74 +145,6 @@ def test_a_larger_budget_goes_on_where_the_study_ended(tmp_path: Path) -> None:
     assert claimed_alone(tmp_path, definition(budget={"trials": 2})) == []
 
 
-def die(home: Path, made: StudyRecord, told: Any) -> None:
-    """A worker that is killed while it trains."""
-    trial = claim(bench(home, made))
-    told.put((trial.number, trial.params))
-    os._exit(9)
-
-
-def test_a_dead_workers_trial_goes_back_once_and_then_fails(tmp_path: Path) -> None:
-    made = definition(budget={"trials": 2})
-    context = processes()
-    told = context.SimpleQueue()
-    points = []
-    for _ in range(2):
-        process = context.Process(target=die, args=(tmp_path, made, told))
-        process.start()
-        process.join(PATIENCE_SECONDS)
-        assert process.exitcode == 9
-        points.append(told.get())
-    assert points[0] == points[1]
-    events: list[Event] = []
-    worker = bench(tmp_path, made, events.append)
-    after = claim(worker)
-    assert after.number == 1
-    lost = worker.study.trials[0]
-    assert lost.state == TrialState.FAIL
-    assert lost.params == points[0][1]
-    assert "died 2 times" in lost.user_attrs[REASON]
-    assert any(isinstance(event, Notice) and "trial 0" in event.text for event in events)
-
-
-def test_a_worker_that_tells_and_leaves_meanwhile_has_lost_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = definition(budget={"trials": 2})
-    leaving, staying = bench(tmp_path, made), bench(tmp_path, made)
-    trial = claim(leaving)
-
-    def tells_and_leaves(_worker: str) -> bool:
-        finish(leaving, trial)
-        return True
-
-    monkeypatch.setattr(opening, "_is_dead", tells_and_leaves)
-    assert requeue_stale_trials(staying.storage, staying.study) == []
-    told = staying.study.trials[0]
-    assert told.state == TrialState.COMPLETE
-    assert LOST not in told.user_attrs
-
-
-def test_a_trial_of_another_machine_is_lost_only_when_its_heart_stops(tmp_path: Path) -> None:
-    made = definition(budget={"trials": 2})
-    worker = bench(tmp_path, made)
-    trial = claim(worker)
-    trial.set_user_attr(WORKER, "elsewhere:1:0")
-    assert claim(worker).number == 1
-    assert claim(worker) is None
-    with worker.storage.engine.begin() as connection:
-        connection.execute(
-            sqlalchemy.text(
-                "UPDATE trial_heartbeats SET heartbeat = datetime('now', '-1 hour') "
-                "WHERE trial_id = :trial"
-            ),
-            {"trial": trial._trial_id},
-        )
-    again = claim(worker)
-    assert again.number == trial.number
-    assert again.params == trial.params
-
-
 def test_trials_that_broke_a_constraint_cost_no_budget_but_do_not_go_on_for_ever(
     tmp_path: Path,
 ) -> None:
@@ -232,9 +159,9 @@ def test_trials_that_broke_a_constraint_cost_no_budget_but_do_not_go_on_for_ever
         distributions={"model.d_model": distribution(made.space.domains["model.d_model"])},
         user_attrs={INFEASIBLE: True},
     )
-    worker.study.add_trials([broken] * (MOST_INFEASIBLE_IN_A_ROW - 1))
+    worker.study.add_trials([broken] * (MAX_INFEASIBLE_IN_A_ROW - 1))
     trial = claim(worker)
-    assert trial.number == MOST_INFEASIBLE_IN_A_ROW - 1
+    assert trial.number == MAX_INFEASIBLE_IN_A_ROW - 1
     for name, value in broken.user_attrs.items():
         trial.set_user_attr(name, value)
     worker.study.tell(trial, state=TrialState.PRUNED)

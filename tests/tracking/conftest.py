@@ -10,22 +10,24 @@ from urllib.request import urlopen
 
 import pytest
 
-from automl_tf.tracking.client import connect
-from automl_tf.tracking.home import TrackingTarget, default_tracking_uri, destination
+from automl_tf.home import HomeDirectory
+from automl_tf.tracking.client import TrackingTarget, connect
+
+STUDY_ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables, as making them takes a second or two."""
     home = tmp_path_factory.mktemp("store")
-    connect(default_tracking_uri(home))
+    connect(HomeDirectory(home).tracking_uri)
     return home / "mlflow.db"
 
 
 @pytest.fixture
 def local(tmp_path: Path, empty_store: Path) -> TrackingTarget:
     """A study whose runs go to a database in a home directory."""
-    where = destination(tmp_path / "home", "toy")
+    where = TrackingTarget.of_study(tmp_path / "home", "toy", STUDY_ID)
     (tmp_path / "home").mkdir()
     shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
     return where

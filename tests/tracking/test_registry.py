@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -16,16 +17,20 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from automl_tf.bundle.bundle import Bundle, load
-from automl_tf.config.corpus import SyntheticCorpus
-from automl_tf.config.settings import DataConfig, DecodingConfig, ModelConfig, TrialConfig
+from automl_tf.config.settings import (
+    DataConfig,
+    DecodingConfig,
+    ModelConfig,
+    SyntheticCorpus,
+    TrialConfig,
+)
 from automl_tf.data.subwords import PAD
 from automl_tf.data.vocabulary import Vocabulary
 from automl_tf.model.transformer import Transformer
-from automl_tf.tracking.client import connect
-from automl_tf.tracking.home import TrackingTarget
-from automl_tf.tracking.operations import RunState
+from automl_tf.tracking.client import RunKey, TrackingTarget, connect
+from automl_tf.tracking.outbox import RunState
 from automl_tf.tracking.registry import REQUIREMENTS, register_bundle
-from automl_tf.tracking.trial import TrainingRun
+from automl_tf.tracking.runs import RootRun
 from benchmarks.servers import HOST, free_port
 
 SENTENCES = ["a red house", "the green tree", "a tree", "the house"]
@@ -50,8 +55,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def register(where: TrackingTarget, bundle: Path) -> tuple[TrainingRun, int | None]:
-    run = TrainingRun.open(where, "best", "training", {"model.d_model": 16}, {})
+def register(where: TrackingTarget, bundle: Path) -> tuple[RootRun, int | None]:
+    run = RootRun(where, RunKey("training", "best"))
+    run.start("training", {"model.d_model": 16}, {})
     translations = load(bundle).translate(SENTENCES[:2])
     version = register_bundle(run, bundle, "toy", SENTENCES[:2], translations)
     run.finish(RunState.COMPLETE)
@@ -101,7 +107,15 @@ def bare_environment(folder: Path, requirements: list[str]) -> Path:
         needs = map(Requirement, package.requires or ())
         wanted += [need.name for need in needs if not need.marker or need.marker.evaluate()]
     assert not {"optuna", "lightning", "automl-tf"} & found
+    write_command(folder / "bin", "uvicorn", "from uvicorn.main import main")
     return folder / "bin" / "python"
+
+
+def write_command(folder: Path, name: str, imported: str) -> None:
+    """Writes a command of a package as pip does: MLflow's server of models runs one by name."""
+    command = folder / name
+    command.write_text(f"#!{folder / 'python'}\n{imported}\n\nmain()\n")
+    command.chmod(0o755)
 
 
 def serve_elsewhere(python: Path, where: TrackingTarget, expected: Bundle, tmp_path: Path) -> None:
@@ -129,7 +143,8 @@ def serve_elsewhere(python: Path, where: TrackingTarget, expected: Bundle, tmp_p
         )
         answer = json.loads(asked(request, server, log))
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself, and the log says why
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)
     assert answer == {"predictions": expected.translate(SENTENCES, beam_size=2)}
 
@@ -197,7 +212,9 @@ print(*{owner for name in set(sys.modules) - standard for owner in owners.get(na
 def test_a_server_that_is_away_costs_the_registration_alone(
     tmp_path: Path, bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nowhere = TrackingTarget("toy", "http://ann:s3cret@127.0.0.1:9", None, tmp_path / "outbox")
+    nowhere = TrackingTarget(
+        "toy", "toy", "id", "http://ann:s3cret@127.0.0.1:9", None, tmp_path / "outbox"
+    )
     run, version = register(nowhere, bundle)
     assert version is None
     assert run.run_id is None

@@ -7,8 +7,8 @@ from urllib.request import urlopen
 import pytest
 
 from automl_tf.errors import UserError
-from automl_tf.tracking.home import TrackingTarget
-from automl_tf.tracking.study import StudyRun
+from automl_tf.tracking.client import TrackingTarget, connect
+from automl_tf.tracking.runs import StudyRun
 from automl_tf.tracking.ui import Address, serve
 
 
@@ -34,7 +34,8 @@ def test_the_page_is_served_until_it_is_stopped(local: TrackingTarget) -> None:
     process = context.Process(target=serve_and_tell, args=(local, port, told))
     process.start()
     url = told.get(timeout=120)
-    assert url == f"http://127.0.0.1:{port}/#/experiments/{study.experiment_id}/runs"
+    experiment = connect(local.tracking_uri).get_experiment_by_name(local.study)
+    assert url == f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs"
     with urlopen(url.partition("#")[0], timeout=20) as page:
         assert b"<html" in page.read()
     process.terminate()

@@ -18,9 +18,9 @@ from automl_tf.training.attention_map import (
     readable,
 )
 from automl_tf.training.attention_picture import CELL, LEVELS, attention_picture, picture
+from automl_tf.training.events import Decision, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.module import build_model
-from automl_tf.training.watching import Decision, Validation
 from tests.conftest import small_config
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,13 +20,12 @@ from automl_tf.config.settings import TrainerConfig, TrialConfig
 from automl_tf.data.batches import make_batch
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.errors import UserError
-from automl_tf.training.checkpoints import LAST_CHECKPOINT
+from automl_tf.training.checkpoints import BEST_WEIGHTS, LAST_CHECKPOINT, load_best
+from automl_tf.training.events import CurvePoint, Decision, Outcome, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.machine import check_devices
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.team import ALONE, Team
-from automl_tf.training.watching import CurvePoint, Decision, Outcome, Validation
-from automl_tf.training.weights import BEST_WEIGHTS, load_best
 from tests.conftest import small_config
 
 WITHOUT_GPUS = pytest.mark.skipif(torch.cuda.is_available(), reason="takes as many GPUs")
@@ -183,6 +183,60 @@ def test_observer_stops_all_devices(
 
 @WITHOUT_GPUS
 @pytest.mark.slow
+def test_a_pause_during_a_validation_ends_it_on_all_devices(
+    reversal: dict, cache: Path, tmp_path: Path
+) -> None:
+    config = on_devices(small_config(reversal, model__dropout=0.3, data__max_ratio=8.0), 2)
+    data = prepare(config, cache)
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    asked: list[int] = []
+
+    def owns() -> bool:
+        asked.append(len(first.told))
+        return True
+
+    fit(config, data, tmp_path / "whole", whole)
+    # The point of the last step before a validation comes before the questions of the validation.
+    points: list[int] = []
+    paused = fit(
+        config,
+        data,
+        tmp_path / "parts",
+        first,
+        lambda point: points.append(point.step),
+        lambda: bool(points) and points[-1] == 8,
+        owns,
+    )
+    assert paused.outcome is Outcome.PAUSED
+    assert paused.step in (4, 8)
+    assert asked[:2] == [0, 0]
+    fit(config, data, tmp_path / "parts", second)
+    assert first.curve + second.curve == whole.curve
+    assert [told.step for told in first.told + second.told] == [4, 8, 12]
+
+
+@WITHOUT_GPUS
+@pytest.mark.slow
+def test_a_lost_training_ends_on_all_devices(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    result = fit(
+        on_devices(config, 2),
+        data,
+        tmp_path,
+        recorder,
+        is_owner=lambda: not recorder.told,
+    )
+    assert (result.outcome, result.step) == (Outcome.LOST, 8)
+    assert [told.step for told in recorder.told] == [4]
+    saved = torch.load(tmp_path / LAST_CHECKPOINT, weights_only=True)
+    assert saved["global_step"] == 4
+    assert not multiprocessing.active_children()
+
+
+@WITHOUT_GPUS
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_is_killed_is_named(
     config: TrialConfig, data: PreparedData, tmp_path: Path, rank: int
@@ -202,10 +256,15 @@ def test_a_process_that_is_killed_is_named(
 def test_an_error_in_a_process_is_raised_here(
     config: TrialConfig, data: PreparedData, tmp_path: Path
 ) -> None:
-    occupied = tmp_path / "file"
-    occupied.touch()
-    with pytest.raises(OSError, match="file") as caught:
-        fit(on_devices(config, 2), data, occupied / "training", Recorder())
+    directory = tmp_path / "training"
+
+    def occupy(_validation: Validation) -> Decision:
+        shutil.rmtree(directory)
+        directory.touch()
+        return Decision.CONTINUE
+
+    with pytest.raises(OSError, match="training") as caught:
+        fit(on_devices(config, 2), data, directory, occupy)
     assert "In the process of device 1 of 2:\nTraceback" in str(caught.value.__cause__)
     assert not multiprocessing.active_children()
 

@@ -1,6 +1,10 @@
 """Training as a whole: learning, stopping, pausing, resuming, averaging, diverging."""
 
 import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,13 +14,13 @@ from torch import nn
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.decoding import translate
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer
-from automl_tf.training.checkpoints import LAST_CHECKPOINT
+from automl_tf.training.checkpoints import LAST_CHECKPOINT, TrainingDirectory, load_best
+from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule, build_model
-from automl_tf.training.watching import Decision, Outcome, Validation
-from automl_tf.training.weights import BEST_WEIGHTS, load_best
 from tests.conftest import small_config
 
 
@@ -145,28 +149,185 @@ def test_keeps_the_weights_of_the_best_bleu(
     module.model.load_state_dict(load_best(tmp_path))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("question", [1, 3, 4, 6, 8])
+def assert_same_course(
+    parts: Sequence[Recorder], whole: Recorder, directory: Path, expected: Path
+) -> None:
+    told = [validation for part in parts for validation in part.told]
+    assert [validation.step for validation in told] == whole.steps
+    assert [point for part in parts for point in curve(part)] == curve(whole)
+    for one, other in zip(told, whole.told, strict=True):
+        assert (one.scores, one.loss) == (other.scores, other.loss)
+        assert one.hypotheses == other.hypotheses
+    for name, weight in load_best(expected).items():
+        assert torch.equal(weight, load_best(directory)[name])
+
+
+@pytest.mark.parametrize(
+    ("precision", "question"), [("bf16", 2), ("bf16", 11), *(("fp32", n) for n in range(1, 19))]
+)
 def test_resumed_equals_uninterrupted(
     reversal: dict, cache: Path, tmp_path: Path, precision: str, question: int
 ) -> None:
+    """Between steps, during each part of a validation, and right after it."""
     config = small_config(reversal, training__precision=precision, model__dropout=0.3)
     data = prepare(config, cache)
     whole, first, second = Recorder(), Recorder(), Recorder()
     expected = fit(config, data, tmp_path / "whole", whole)
     paused = fit(config, data, tmp_path / "parts", first, should_pause=pause_after(question))
     assert paused.outcome is Outcome.PAUSED
-    assert 0 < paused.step < 12
+    assert paused.step == saved_step(tmp_path / "parts")
     result = fit(config, data, tmp_path / "parts", second)
-    assert first.steps + second.steps == whole.steps
-    assert curve(first) + curve(second) == curve(whole)
-    for told, other in zip(first.told + second.told, whole.told, strict=True):
-        assert told.scores == other.scores
-        assert told.loss == other.loss
-        assert told.hypotheses == other.hypotheses
     assert (result.best, result.best_step) == (expected.best, expected.best_step)
-    for name, weight in load_file(tmp_path / "whole" / BEST_WEIGHTS).items():
-        assert torch.equal(weight, load_file(tmp_path / "parts" / BEST_WEIGHTS)[name])
+    assert_same_course([first, second], whole, tmp_path / "parts", tmp_path / "whole")
+
+
+def saved_step(directory: Path) -> int:
+    path = directory / LAST_CHECKPOINT
+    return torch.load(path, weights_only=True)["global_step"] if path.exists() else 0
+
+
+@pytest.mark.parametrize("step", [4, 8, 12])
+def test_a_pause_during_a_validation_abandons_it(
+    reversal: dict, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    monkeypatch.setattr("automl_tf.decoding.translate.BATCH_ROWS", 10)
+    config = small_config(reversal, model__dropout=0.3)
+    data = prepare(config, cache)
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    fit(config, data, tmp_path / "whole", whole)
+    translated: list[int] = []
+
+    def decode(model: Transformer, sources: list, **options: int) -> list:
+        translated.append(len(sources))
+        return translate.decode(model, sources, **options)
+
+    monkeypatch.setattr("automl_tf.training.module.decoder", lambda _engine: decode)
+
+    def in_the_middle() -> bool:
+        return len(translated) == step + 2 - 4  # four batches in each validation before
+
+    paused = fit(config, data, tmp_path / "parts", first, should_pause=in_the_middle)
+    assert set(translated) == {10}
+    assert (paused.outcome, paused.step) == (Outcome.PAUSED, step - 4)
+    assert first.steps == list(range(4, step, 4))
+    assert saved_step(tmp_path / "parts") == step - 4
+    fit(config, data, tmp_path / "parts", second)
+    assert_same_course([first, second], whole, tmp_path / "parts", tmp_path / "whole")
+
+
+def train_until_killed(
+    config: TrialConfig, data: PreparedData, directory: Path, question: int
+) -> None:
+    def kill() -> bool:
+        if next(asked) == question:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return False
+
+    asked = iter(range(1, 1000))
+    torch.set_num_threads(1)
+    fit(config, data, directory, Recorder(), should_pause=kill)
+
+
+@pytest.mark.parametrize("question", [4, 5, 11, 16, 17, 18])
+def test_resumes_from_a_kill_during_a_validation(
+    reversal: dict, cache: Path, tmp_path: Path, question: int
+) -> None:
+    config = small_config(reversal, model__dropout=0.3, training__average_checkpoints=2)
+    data = prepare(config, cache)
+    whole, rest = Recorder(), Recorder()
+    expected = fit(config, data, tmp_path / "whole", whole)
+    arguments = (config, data, tmp_path / "parts", question)
+    process = multiprocessing.get_context("forkserver").Process(
+        target=train_until_killed, args=arguments
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    result = fit(config, data, tmp_path / "parts", rest)
+    assert (result.best, result.best_step) == (expected.best, expected.best_step)
+    told = len(whole.told) - len(rest.told)
+    assert [one.scores for one in rest.told] == [one.scores for one in whole.told[told:]]
+    for name, weight in load_best(tmp_path / "whole").items():
+        assert torch.equal(weight, load_best(tmp_path / "parts")[name])
+
+
+def test_a_pause_while_weights_are_averaged_resumes_there(
+    reversal: dict, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(reversal, training__average_checkpoints=2)
+    data = prepare(config, cache)
+    expected = fit(config, data, tmp_path / "whole", Recorder())
+    recorder = Recorder()
+    paused = fit(
+        config, data, tmp_path / "parts", recorder, should_pause=lambda: len(recorder.told) == 3
+    )
+    assert (paused.outcome, paused.step) == (Outcome.PAUSED, 12)
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingDirectory, "remove_temporary_files", die)
+        with pytest.raises(Death):
+            fit(config, data, tmp_path / "parts", recorder)
+    result = fit(config, data, tmp_path / "parts", recorder)
+    assert recorder.steps == [4, 8, 12]
+    assert result.outcome is Outcome.FINISHED
+    assert (result.best, result.best_step) == (expected.best, expected.best_step)
+    for name, weight in load_best(tmp_path / "whole").items():
+        assert torch.equal(weight, load_best(tmp_path / "parts")[name])
+
+
+class Death(BaseException):
+    """Ends a training as an unforeseen error would."""
+
+
+def die(*_arguments: object) -> None:
+    raise Death
+
+
+@pytest.mark.parametrize("answers", range(7))
+def test_a_lost_training_writes_nothing_more(
+    reversal: dict, cache: Path, tmp_path: Path, answers: int
+) -> None:
+    """Ownership is asked at the start, at each of three validations, after averaging, at the end.
+
+    Args:
+        answers: How often it is still there.
+    """
+    config = small_config(reversal, training__average_checkpoints=2)
+    data = prepare(config, cache)
+    asked, recorder = iter(range(100)), Recorder()
+    seen: dict[str, bytes] = {}
+
+    def is_owner() -> bool:
+        owns = next(asked) < answers
+        if not owns:
+            seen.update(content(tmp_path))
+        return owns
+
+    result = fit(config, data, tmp_path, recorder, is_owner=is_owner)
+    assert content(tmp_path) == seen or answers == 6
+    assert recorder.steps == [4, 8, 12][: max(0, answers - 1)]
+    assert result.outcome is (Outcome.FINISHED if answers == 6 else Outcome.LOST)
+    assert not result.outcome.is_final or answers == 6
+    assert next(asked) == min(answers + 1, 6)
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_a_pause_of_a_lost_training_writes_no_checkpoint(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    owned = iter([True, False])
+    result = fit(
+        config,
+        data,
+        tmp_path,
+        Recorder(),
+        should_pause=pause_after(2),
+        is_owner=lambda: next(owned),
+    )
+    assert (result.outcome, result.step) == (Outcome.LOST, 2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_resumes_with_accumulation(reversal: dict, cache: Path, tmp_path: Path) -> None:
@@ -183,9 +344,6 @@ def test_resumes_from_a_death_between_validations(
     config: TrialConfig, data: PreparedData, tmp_path: Path
 ) -> None:
     """What was done since the last validation is done again, with the same result."""
-
-    class Death(BaseException):
-        pass
 
     def die(point: object) -> None:
         if point.step == 6:

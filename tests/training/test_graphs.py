@@ -10,10 +10,10 @@ from automl_tf.data.prepare import prepare
 from automl_tf.data.subwords import PAD
 from automl_tf.model.loss import label_smoothed_cross_entropy
 from automl_tf.training import module as module_file
+from automl_tf.training.events import Decision, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.graphs import StepGraphs
 from automl_tf.training.module import TranslationModule, build_model
-from automl_tf.training.watching import Decision, Validation
 from tests.conftest import small_config
 
 STEPS = 12

@@ -14,12 +14,12 @@ from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.model.loss import label_smoothed_cross_entropy
 from automl_tf.scoring.scores import Scorer
 from automl_tf.training.attention_map import AttentionMap
+from automl_tf.training.checkpoints import BEST_WEIGHTS, load_best
+from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.growing import num_validated
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.samples import NUM_SAMPLES, Samples
-from automl_tf.training.watching import Decision, Outcome, Validation
-from automl_tf.training.weights import BEST_WEIGHTS, load_best
 from tests.conftest import small_config
 
 HELD_OUT = 40

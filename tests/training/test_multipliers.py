@@ -10,10 +10,10 @@ from automl_tf.config.settings import BASE_INNER_WIDTH, BASE_WIDTH, LearningRate
 from automl_tf.data.prepare import prepare
 from automl_tf.model.size import VocabSizes
 from automl_tf.model.transformer import Transformer
+from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.multipliers import OTHERS, rate_multipliers
 from automl_tf.training.optimizer import MasterAdamW
-from automl_tf.training.watching import Decision, Outcome, Validation
 from tests.conftest import small_config
 
 JOINT = VocabSizes(40, 40, joint=True, outputs=30)

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import psutil
 
-from automl_tf.search.pool import Lines, WorkerExit, WorkerHandle
+from automl_tf.search.pool import WorkerExit, WorkerHandle, WorkerOutput
+from automl_tf.training.cores import num_cores
 
-MOST_BY_DEFAULT = 8
+MAX_DEFAULT_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -21,129 +22,149 @@ class LocalLauncher:
     """Starts workers as processes of this machine.
 
     Attributes:
-        words: Words of the command line after the program's name.
-        variables: What workers find in their environment beside what this process has.
-        logs: Directory of what they say beside their events.
+        arguments: Arguments of the command line after the program's name.
+        variables: Environment variables of workers beside those of this process.
+        logs: Directory of their standard error.
         devices: GPUs or cores that each trial takes.
     """
 
-    words: Sequence[str]
+    arguments: Sequence[str]
     variables: Mapping[str, str]
     logs: Path
     devices: int
 
-    def start(self, worker: int, lines: Lines) -> WorkerHandle:
+    def start(self, worker: int, output: WorkerOutput) -> WorkerHandle:
         """Starts a worker."""
-        environment = {**os.environ, **self.variables, **worker_variables(threads(self.devices))}
-        if torch.cuda.is_available():
-            gpus = gpus_of_worker(worker, self.devices, visible_gpus())
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+        environment = {
+            **os.environ,
+            **self.variables,
+            **worker_variables(num_threads(self.devices)),
+        }
+        if gpus := visible_gpus():
+            chosen = gpus_of_worker(worker, self.devices, gpus)
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
         log = worker_log(self.logs, worker)
-        process = start_worker(self.words, environment, log)
+        process = start_worker(self.arguments, environment, log)
         threading.Thread(
-            target=_read, args=(worker, process, lines, f"see {log}"), daemon=True
+            target=_read, args=(worker, process, output, f"see {log}"), daemon=True
         ).start()
-        return _Process(process)
+        return _LocalHandle(process)
 
 
 @dataclass(frozen=True)
-class _Process:
+class _LocalHandle:
     """A worker process that signals reach."""
 
     process: subprocess.Popen[str]
 
     def ask_to_leave(self) -> None:
-        self.process.send_signal(signal.SIGINT)
+        # Not SIGINT, which processes in the background of a shell script ignore at their start.
+        self.process.terminate()
 
     def kill(self) -> None:
-        self.process.kill()
+        kill_group(self.process)
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self.process.pid)
 
 
 def start_worker(
-    words: Sequence[str], environment: Mapping[str, str], log: Path
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path
 ) -> subprocess.Popen[str]:
-    """A process of this program that prints its events.
+    """Starts a process of this program that prints its events, its errors appended to a log.
 
-    Args:
-        words: Words of the command line after the program's name.
-        environment: All that it finds there.
-        log: Where its standard error goes, behind what stands there.
+    The arguments follow the program's name; the environment is the whole one of the process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as errors:
         return subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "automl_tf", *words],
+            # With -P nothing is imported from the current folder, such as a user's tokenize.py.
+            [sys.executable, "-P", "-m", "automl_tf", *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
             env=environment,
             text=True,
-            # Ctrl-C in the terminal is for the parent, which passes it on once.
+            errors="replace",
+            # Ctrl-C in the terminal is for the search, which asks its workers to leave once.
             start_new_session=True,
         )
 
 
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """Kills a worker together with the processes of its other devices."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Returns the CPU time of a process and its children so far, in seconds; 0 if it is gone."""
+    try:
+        process = psutil.Process(pid)
+        times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
+    except psutil.Error:
+        return 0.0
+    return float(sum(time.user + time.system for time in times))
+
+
 def worker_log(logs: Path, worker: int) -> Path:
-    """The file of what a worker says beside its events."""
+    """Returns the file of a worker's standard error."""
     return logs / f"worker-{worker}.log"
 
 
 def worker_variables(num_threads: int) -> dict[str, str]:
-    """What every worker's environment holds, wherever it runs."""
+    """Returns the environment variables that every worker has, wherever it runs."""
     return {
         "OMP_NUM_THREADS": str(num_threads),
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
+        # For the processes that a worker starts: one for each device of a trial.
+        "PYTHONSAFEPATH": "1",
     }
 
 
 def default_workers(devices: int = 1, workers_per_gpu: int = 1) -> int:
-    """One worker a GPU, or one a core: two threads of one trial gain less than two trials.
+    """Returns one worker a GPU, or one a core: two threads of a trial gain less than two trials.
 
-    Args:
-        devices: GPUs or cores that each trial takes.
-        workers_per_gpu: Workers that share a GPU.
+    Devices are the GPUs or cores that each trial takes; several workers may share a GPU.
     """
-    if torch.cuda.is_available():
-        return max(1, torch.cuda.device_count() * workers_per_gpu // devices)
-    return max(1, min(MOST_BY_DEFAULT, _cores() // devices))
+    if num_gpus := len(visible_gpus()):
+        return max(1, num_gpus * workers_per_gpu // devices)
+    return max(1, min(MAX_DEFAULT_WORKERS, num_cores() // devices))
 
 
-def threads(devices: int) -> int:
-    """Threads of each worker: what a person set, or its share if there are as many as usual.
+def num_threads(devices: int) -> int:
+    """Returns the threads of each worker: the user's number, or the share of a default worker.
 
-    The number of workers that a person asks for does not count: sums are cut by the number of
-    threads, and the result of a trial shall not depend on how many others run beside it.
+    The number of workers that the user asks for does not count. Sums depend on the number of
+    threads, and the result of a trial must not depend on how many others run beside it.
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdigit() else max(1, _cores() // default_workers(devices))
+    return int(given) if given.isdigit() else max(1, num_cores() // default_workers(devices))
 
 
 def visible_gpus() -> Sequence[str]:
-    """Names of the GPUs that this process sees, as CUDA_VISIBLE_DEVICES spells them."""
+    """Returns the GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
+    import torch  # noqa: PLC0415 - takes seconds
+
+    if not torch.cuda.is_available():
+        return []
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = torch.cuda.device_count()
     return named.split(",")[:count] if named else [str(gpu) for gpu in range(count)]
 
 
 def gpus_of_worker(worker: int, devices: int, gpus: Sequence[str]) -> Sequence[str]:
-    """The GPUs of one of several workers, dealt out in turn: more workers than GPUs share them.
+    """Returns the GPUs of a worker, counted from 0, which takes so many of this machine's.
 
-    Args:
-        worker: Its number, counted from 0.
-        devices: GPUs that each trial takes.
-        gpus: Those there are.
+    They are dealt out in turn: surplus workers share them.
     """
     first = worker * devices
     return [gpus[gpu % len(gpus)] for gpu in range(first, first + devices)]
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-
-
-def _read(worker: int, process: subprocess.Popen[str], lines: Lines, account: str) -> None:
+def _read(worker: int, process: subprocess.Popen[str], output: WorkerOutput, details: str) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        lines.put((worker, line))
-    lines.put((worker, WorkerExit(process.wait(), account)))
+        output.put((worker, line))
+    output.put((worker, WorkerExit(process.wait(), details)))

@@ -1,1 +1,1 @@
-"""One page about a study, for people: what was searched, what won, and how the trials went."""
+"""HTML report of a study: its result, its figures and its trials in one self-contained file."""

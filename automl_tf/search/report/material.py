@@ -1,107 +1,117 @@
-"""What a report is made from: a study read once, and the trials that it speaks of by name."""
+"""Data of a report: a study, read once, and the parts of it that the sections share."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from automl_tf.config.space import Domain, Scalar
-from automl_tf.scoring.scores import Merit
-from automl_tf.search.opening import baseline_params
-from automl_tf.search.schema import StudyRecord, read_record
-from automl_tf.search.study_view import StudyView, TrialRow, leaderboard
+from automl_tf.config.space import Domain
+from automl_tf.config.study import DIRECTIONS, StudyConfig
+from automl_tf.formatting import format_objective
+from automl_tf.search.schema import Origin
+from automl_tf.search.study_view import StudyView, TrialView
 
-ENDED = ("complete", "pruned", "failed")
-"""States that a trial does not leave."""
+BASE_NAMES: Final = {
+    Origin.BASE: "the paper's base configuration, brought into the space",
+    Origin.GIVEN: "the configuration that the study starts with",
+}
+"""Origins of a base, the preferred one first, and their names in a sentence."""
+
+OBJECTIVES: Final = {
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "num_parameters": "parameters",
+    "latency": "latency",
+    "train_hours": "training time",
+    "flops_per_token": "floating-point operations a token",
+    "estimated_memory_mb": "estimated memory",
+}
+"""Objectives and limits by the names that people read."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """A study as it stands.
+    """A study as every command shows it; its trials, in order, also as Optuna stores them."""
 
-    Attributes:
-        study: The Optuna study.
-        definition: What it is.
-        board: Its trials as every command shows them.
-        trials: The same trials as Optuna keeps them, in the same order.
-    """
-
-    study: optuna.Study
-    definition: StudyRecord
-    board: StudyView
+    view: StudyView
     trials: Sequence[FrozenTrial]
 
     @classmethod
     def read(cls, study: optuna.Study) -> "Material":
         """Reads a study from its storage."""
-        board = leaderboard(study)
-        # A worker may have added a trial since the leaderboard was read.
-        trials = study.get_trials(deepcopy=False)[: len(board.trials)]
-        return cls(study, read_record(study), board, trials)
+        view = StudyView.read(study)
+        # A worker may have added a trial since the view was read.
+        return cls(view, study.get_trials(deepcopy=False)[: len(view.trials)])
+
+    @property
+    def config(self) -> StudyConfig:
+        """The study file."""
+        return self.view.record.config
 
     @property
     def domains(self) -> Mapping[str, Domain]:
         """The searched settings and their domains."""
-        return self.definition.space.domains
+        return self.view.record.space.domains
 
     @cached_property
-    def settings(self) -> list[str]:
-        """The searched settings, the most important first where that is known."""
-        known = self.board.importances
-        return sorted(self.domains, key=lambda name: -known.get(name, 0.0))
+    def complete(self) -> list[TrialView]:
+        """The complete trials."""
+        return [trial for trial in self.view.trials if trial.state == "complete"]
 
     @cached_property
-    def complete(self) -> list[TrialRow]:
-        """The trials of the search that ran to their end."""
-        return [trial for trial in self.board.searched if trial.state == "complete"]
+    def scored(self) -> list[TrialView]:
+        """The trials that were validated at least once."""
+        return [trial for trial in self.view.trials if trial.intermediate]
 
     @cached_property
-    def scored(self) -> list[TrialRow]:
-        """The trials of the search that were validated at least once."""
-        return [trial for trial in self.board.searched if trial.intermediate]
-
-    @property
-    def furthest(self) -> TrialRow | None:
-        """The trial with the best validation so far, whether it has ended or not."""
-        return max(self.scored, key=lambda trial: trial.best_merit or Merit(0, 0.0), default=None)
-
-    @cached_property
-    def winner(self) -> TrialRow | None:
-        """The complete trial with the highest BLEU, or the one that fresh seeds have confirmed."""
-        confirmation = self.board.confirmation
-        if confirmation is not None and confirmation.winner is not None:
-            return self.board.trials[confirmation.winner.number]
-        return max(self.complete, key=lambda trial: trial.values or [], default=None)
-
-    @cached_property
-    def base(self) -> TrialRow | None:
-        """The trial that the others are compared with: the first that the study was given."""
-        is_tried = self.definition.config.sampler.kind != "grid" and self.base_settings
-        return self.board.trials[0] if is_tried and self.board.trials else None
-
-    @cached_property
-    def base_settings(self) -> Mapping[str, Scalar]:
-        """What the base is given of the searched settings: the paper's, or the study's own."""
-        config = self.definition.config
-        if config.start_with_base:
-            return baseline_params(self.definition.study)
-        return config.start_with[0] if config.start_with else {}
-
-    @property
-    def base_name(self) -> str:
-        """What the base is."""
-        if self.definition.config.start_with_base:
-            return "the paper's base configuration, brought into the space"
-        return "the configuration that the study starts with"
+    def ended(self) -> list[TrialView]:
+        """The trials that were validated and have ended."""
+        return [trial for trial in self.scored if trial.has_ended]
 
     @property
     def has_pruned(self) -> bool:
         """Whether a trial that was validated was pruned."""
         return any(trial.state == "pruned" for trial in self.scored)
 
+    @cached_property
+    def winner(self) -> TrialView | None:
+        """The best trial, with several objectives the one of the front with the highest BLEU."""
+        best = [self.view.trials[number] for number in self.view.best]
+        return max(best, key=lambda trial: trial.values or [], default=None)
+
+    @cached_property
+    def base(self) -> TrialView | None:
+        """The given trial that the others are compared with, by its recorded origin."""
+        by_origin = {trial.origin: trial for trial in reversed(self.view.trials)}
+        return next((by_origin[origin] for origin in BASE_NAMES if origin in by_origin), None)
+
     @property
     def is_over(self) -> bool:
         """Whether the budget of trials is spent."""
-        return self.board.spent >= self.definition.config.budget.trials
+        return self.view.spent >= self.config.budget.trials
+
+    @cached_property
+    def bleu_study(self) -> optuna.Study:
+        """The search with BLEU as its only objective, for Optuna's figures."""
+        return self.plain_study(1)
+
+    def plain_study(self, num_objectives: int) -> optuna.Study:
+        """Copies the trials without their attributes, all of which Optuna would write at points."""
+        names = self.config.objectives[:num_objectives]
+        study = optuna.create_study(directions=[DIRECTIONS[name] for name in names])
+        for trial in self.trials:
+            plain = copy.copy(trial)
+            plain.user_attrs, plain.intermediate_values = {}, {}
+            if trial.state == TrialState.COMPLETE:
+                plain.values = trial.values[:num_objectives]
+            study.add_trial(plain)
+        return study
+
+    def reached(self, trial: TrialView) -> list[str]:
+        """Returns the values of a complete trial with their names."""
+        pairs = zip(self.config.objectives, trial.values or [], strict=True)
+        return [f"{OBJECTIVES[name]} {format_objective(name, value)}" for name, value in pairs]

@@ -3,6 +3,7 @@
 // Draws the figures in the colours of the page, and again when day turns to night.
 
 const figures = JSON.parse(document.getElementById("figures").textContent);
+const MIN_TOOLBAR_WIDTH = 600;
 const isTouch = matchMedia("(pointer: coarse)").matches;
 
 function template() {
@@ -47,7 +48,16 @@ function draw() {
       data,
       // A finger that moves over a plot scrolls the page.
       { ...layout, autosize: true, dragmode: isTouch ? false : "zoom", template: theme },
-      { displayModeBar: isTouch ? false : "hover", displaylogo: false, responsive: true },
+      {
+        // The toolbar has the right end of the row above the plot, the legend its left end.
+        displayModeBar: isTouch || place.clientWidth < MIN_TOOLBAR_WIDTH ? false : "hover",
+        displaylogo: false,
+        // Plotly would offer to upload the figure to its cloud.
+        plotlyServerURL: "",
+        showSendToCloud: false,
+        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        responsive: true,
+      },
     );
   }
 }

@@ -1,177 +1,308 @@
-"""The study in sentences: what was searched, what won, and what to type next."""
+"""Text of the report: the result and what it gained, the search, its cost, the next commands."""
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Final, NamedTuple
 
-from automl_tf.config.corpus import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
-from automl_tf.config.study import Confirm
-from automl_tf.search.confirming.words import confirmation_words
-from automl_tf.search.report.effort import cost
-from automl_tf.search.report.gain import against_base, against_next, interval, over_base
-from automl_tf.search.report.material import Material
-from automl_tf.search.report.words import (
-    OBJECTIVES,
-    count,
-    domain,
-    duration,
-    hours,
-    listed,
-    objective,
-    parameters,
-    setting,
-    strategy,
+from automl_tf.config.base import Settings
+from automl_tf.config.settings import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
+from automl_tf.formatting import (
+    format_counts,
+    format_duration,
+    format_list,
+    format_objective,
+    format_plural,
+    format_score,
+    format_setting,
+    format_size,
 )
-from automl_tf.search.study_view import TrialRow
-from automl_tf.tracking.home import redacted
+from automl_tf.redaction import redact_url
+from automl_tf.scoring.sentences import Difference, paired_bootstrap
+from automl_tf.search.confirmation import confirmation_words
+from automl_tf.search.optuna_compat import fixed_params
+from automl_tf.search.report.material import BASE_NAMES, OBJECTIVES, Material
+from automl_tf.search.schema import Origin, best_sentences
+from automl_tf.search.study_view import TrialView
 
-TRUST = (
+TRUST: Final = (
     "Each score is that of one training, on the validation split that also chose the winner: the "
     "best of many trials is flattered by that choice, so expect a little less on new text. The "
     "final training scores the test split."
 )
-
-
-@dataclass(frozen=True)
-class SearchedSetting:
-    """A row of the table of what was searched: all as a person reads it."""
-
-    name: str
-    domain: str
-    base: str
-    best: str
+COVERS: Final = (
+    "The interval covers the choice of sentences: it is a paired bootstrap over the {size:,} of "
+    "the validation split (Koehn 2004). It covers neither another seed of the two trainings nor "
+    "that the winner was chosen as the best of all trials on these very sentences."
+)
+NO_STATISTICS: Final = (
+    "There is no confidence interval for that: the scores of single sentences were not kept when "
+    "these trials were trained."
+)
 
 
 def tiles(material: Material) -> list[tuple[str, str]]:
-    """The figures that a person looks for first, with what they are."""
-    counts, winner, spent = material.board.counts, material.winner, cost(material)
-    ended = f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['failed']} failed"
-    open_ones = [f"{counts[state]} {state}" for state in ("running", "waiting") if counts[state]]
-    words = f"trials: {', '.join([ended, *open_ones])}"
-    found = [(str(len(material.board.trials)), words)]
-    if winner is not None and winner.values:
-        found.insert(0, _best_tile(material, winner, winner.values[0]))
-    gain = over_base(material)
-    if gain is not None:
-        words = f"BLEU over the base configuration{interval(gain)}"
-        found.insert(1, (f"{gain.bleu:+.2f}", words))
+    """Returns the main numbers, each with its meaning."""
+    found, spent, winner = [], cost(material), material.winner
+    confirmation = material.view.confirmation
+    confirmed = None if confirmation is None else confirmation.winner
+    if confirmed is not None and confirmed.mean is not None:
+        words = f"trial\u00a0{confirmed.number}, mean of {len(confirmed.bleus)} seeds"
+        found.append((f"{confirmed.mean.bleu:.2f}", f"validation BLEU of {words}"))
+    elif winner is not None and winner.values:
+        words = f"best validation BLEU, trial\u00a0{winner.number}"
+        found.append((f"{winner.values[0]:.2f}", words))
+    if (gain := over_base(material)) is not None:
+        found.append((f"{gain.bleu:+.2f}", f"BLEU over the base configuration{_interval(gain)}"))
+    states = format_counts(material.view.counts) or "none yet"
+    found.append((str(len(material.view.trials)), f"trials: {states}"))
     if spent.trained:
-        found.append((duration(spent.trained), "of training, all trials together"))
+        found.append((format_duration(spent.trained), "of training, all trials together"))
     if spent.saved:
-        found.append((f"≈ {duration(spent.saved)}", "saved by pruning"))
+        found.append((f"≈ {format_duration(spent.saved)}", "saved by pruning"))
     return found
 
 
-def _best_tile(material: Material, winner: TrialRow, bleu: float) -> tuple[str, str]:
-    """The BLEU of the winner: that of its fresh seeds where there are some."""
-    confirmation = material.board.confirmation
-    confirmed = None if confirmation is None else confirmation.winner
-    if confirmed is None or confirmed.mean is None:
-        return f"{bleu:.2f}", f"best validation BLEU, trial\u00a0{winner.number}"
-    words = f"validation BLEU of trial\u00a0{winner.number}, mean of {len(confirmed.bleus)} seeds"
-    return f"{confirmed.mean.bleu:.2f}", words
-
-
 def verdict(material: Material) -> list[str]:
-    """What won, by how much, and how far to trust it."""
-    if not material.board.trials:
+    """Describes the winner, its gain and the limits of the claim, in sentences."""
+    if not material.view.trials:
         return ["The study has no trials yet."]
-    winner = material.winner
-    if winner is None:
-        return [
-            "No trial is complete yet, so there is no winner.",
-            *_ahead(material),
-            *_still_open(material),
-        ]
-    reached = listed(
-        [
-            f"{OBJECTIVES[name]} {objective(name, value)}"
-            for (name, _), value in zip(material.board.objectives, winner.values or [], strict=True)
-        ]
-    )
-    names = [name for name, _ in material.board.objectives]
-    size = f", with {parameters(winner.num_parameters)} parameters"
-    if "num_parameters" in names:
-        size = ""
-    step = "" if winner.best_step is None else f" (weights of step {winner.best_step:,})"
-    place = "is the best" if len(names) == 1 else "has the highest BLEU"
-    among = f"{place} of {len(material.complete)} complete trials"
-    if len(material.complete) == 1:
-        among = "is the only complete trial"
-    confirmation = material.board.confirmation
+    budget = format_plural(material.config.budget.trials, "trial")
+    open_end = f"The budget of {budget} is not spent: this is how the study stands, not its end."
+    ending = [] if material.is_over else [open_end]
+    if (winner := material.winner) is None:
+        return ["No trial is complete yet, so there is no winner.", *_ahead(material), *ending]
+    confirmation = material.view.confirmation
     is_confirmed = confirmation is not None and confirmation.winner is not None
-    if is_confirmed:
-        among = f"is the best with fresh seeds, of {len(material.complete)} complete trials"
     return [
-        f"Trial {winner.number} {among}: validation {reached}{step}{size}.",
-        *_front(material),
-        *against_base(material, winner),
+        *_best(material, winner, is_confirmed=is_confirmed),
+        *_against_base(material, winner),
         # Fresh seeds say more of both.
-        *([] if is_confirmed else [*against_next(material, winner), TRUST]),
+        *([] if is_confirmed else [*_against_next(material, winner), TRUST]),
         *([] if confirmation is None else confirmation_words(confirmation)),
-        *_still_open(material),
+        *ending,
     ]
 
 
+def _best(material: Material, winner: TrialView, *, is_confirmed: bool) -> Iterator[str]:
+    number, objectives = len(material.complete), material.config.objectives
+    place = "is the best" if len(objectives) == 1 else "has the highest BLEU"
+    among = f"{place}{' with fresh seeds,' if is_confirmed else ''} of {number} complete trials"
+    if number == 1 and not is_confirmed:
+        among = "is the only complete trial"
+    step = "" if winner.best_step is None else f" (weights of step {winner.best_step:,})"
+    size = ""
+    if winner.num_parameters is not None and "num_parameters" not in objectives:
+        size = f", with {format_size(winner.num_parameters)} parameters"
+    reached = format_list(material.reached(winner))
+    yield f"Trial {winner.number} {among}: validation {reached}{step}{size}."
+    if len(objectives) > 1:
+        numbers = [str(number) for number in material.view.best]
+        noun = "trial" if len(numbers) == 1 else "trials"
+        yield f"The Pareto front of all objectives holds {noun} {format_list(numbers)}."
+
+
 def _ahead(material: Material) -> Iterator[str]:
-    """Who is ahead while nobody has won."""
-    first = material.furthest
+    """Names the leading trial while none is complete."""
+    first = material.view.incumbent
     if first is not None:
         step = max(first.intermediate, key=first.merit)
         reached = f"validation BLEU {first.best_bleu:.2f} at step {step:,}"
         yield f"The furthest so far is trial {first.number} ({first.state}): {reached}."
 
 
-def _front(material: Material) -> Iterator[str]:
-    if len(material.board.objectives) > 1:
-        numbers = [str(number) for number in material.board.best]
-        noun = "trial" if len(numbers) == 1 else "trials"
-        yield f"The Pareto front of all objectives holds {noun} {listed(numbers)}."
+class Gain(NamedTuple):
+    """Difference in BLEU, with the bootstrap over so many sentences where they were kept."""
+
+    bleu: float
+    sure: Difference | None
+    size: int
 
 
-def _still_open(material: Material) -> Iterator[str]:
-    if not material.is_over:
-        budget = count(material.definition.config.budget.trials, "trial")
-        yield f"The budget of {budget} is not spent: this is how the study stands, not its end."
+def over_base(material: Material) -> Gain | None:
+    """Returns the gain of the winner over the base, if both are complete."""
+    base, winner = material.base, material.winner
+    if base is None or winner is None or base is winner:
+        return None
+    return _gain(material, winner, base)
+
+
+def _gain(material: Material, ours: TrialView, theirs: TrialView) -> Gain | None:
+    if not (ours.values and theirs.values):
+        return None
+    bleu = ours.values[0] - theirs.values[0]
+    first, second = (best_sentences(material.trials[trial.number]) for trial in (ours, theirs))
+    if first is None or second is None:
+        return Gain(bleu, None, 0)
+    return Gain(bleu, paired_bootstrap(first, second), len(first))
+
+
+def _interval(gain: Gain, of: str = "") -> str:
+    """Formats the interval, as in `` (95 % interval 1.20 to 3.45)``; nothing without one."""
+    if gain.sure is None:
+        return ""
+    return f" (95 % interval {of}{format_score(gain.sure.low)} to {format_score(gain.sure.high)})"
+
+
+def _against_base(material: Material, winner: TrialView) -> Iterator[str]:
+    """Compares the winner with the base, in sentences."""
+    base = material.base
+    if base is None:
+        yield "The study starts with no given configuration that it could be compared with."
+        return
+    name = f"{BASE_NAMES[base.origin or Origin.BASE]} (trial {base.number})"
+    if base is winner:
+        yield f"It is {name}: nothing that was tried is better."
+    elif (gain := over_base(material)) is not None and base.values:
+        yield (
+            f"That is {gain.bleu:.2f} BLEU above {name}, which reached "
+            f"{base.values[0]:.2f}{_interval(gain, 'of the gain ')}."
+        )
+        if gain.sure is not None and gain.sure.low <= 0:
+            yield "It holds zero: on other sentences the base might be as good."
+        yield NO_STATISTICS if gain.sure is None else COVERS.format(size=gain.size)
+    else:
+        yield f"{name[0].upper()}{name[1:]} {_no_score(base, winner)}"
+    # The settings that were given for the base; the sampler drew the others.
+    drawn = sorted(set(material.domains) - set(fixed_params(material.trials[base.number])))
+    if drawn:
+        yield f"That configuration leaves {format_list(drawn)} open: there the sampler drew."
+
+
+def _no_score(base: TrialView, winner: TrialView) -> str:
+    """Explains why there is no score to compare with."""
+    at = base.last_step
+    if base.state == "pruned" and at is not None:
+        is_same = winner.sentences.get(at) == base.sentences.get(at)
+        there = winner.intermediate.get(at) if is_same else None
+        same = "" if there is None else f" (the best trial had {there:.2f} there)"
+        return (
+            f"was pruned at step {at:,} with BLEU {base.intermediate[at]:.2f}{same}. It was not "
+            "trained to its end, so what was gained over it is not known."
+        )
+    if base.has_ended:
+        return f"gave no score to compare with: {base.reason or base.state}."
+    return "has not ended yet."
+
+
+def _against_next(material: Material, winner: TrialView) -> Iterator[str]:
+    """Compares the winner with the next best trial, in a sentence."""
+    others = [trial for trial in material.complete if trial is not winner]
+    second = max(others, key=lambda trial: trial.values or [], default=None)
+    if second is None or second is material.base:
+        return
+    gain = _gain(material, winner, second)
+    if gain is None or gain.sure is None:
+        return
+    doubt = ": other sentences could turn the two round" if gain.sure.low <= 0 else ""
+    behind = f"{gain.bleu:.2f} BLEU behind{_interval(gain)}{doubt}"
+    yield f"The next best, trial {second.number}, is {behind}."
+
+
+class Cost(NamedTuple):
+    """Seconds of training, estimated seconds saved by pruning, and seconds of wall time."""
+
+    trained: float
+    saved: float
+    wall: float
+    by_state: dict[str, tuple[int, float]]
+    """Number of trained trials and their training time."""
+
+
+def cost(material: Material) -> Cost:
+    """Adds up the time of the trials."""
+    trained = [trial for trial in material.view.trials if trial.seconds > 0]
+    by_state = {
+        state: (len(group), sum(group))
+        for state in material.view.counts
+        if (group := [trial.seconds for trial in trained if trial.state == state])
+    }
+    spans = [
+        # A trial that has not ended was last heard of after its seconds of training.
+        (start, trial.datetime_complete or start + timedelta(seconds=row.seconds))
+        for trial, row in zip(material.trials, material.view.trials, strict=True)
+        if (start := trial.datetime_start)
+    ]
+    wall = max(end for _, end in spans) - min(spans)[0] if spans else timedelta()
+    return Cost(
+        trained=sum(trial.seconds for trial in trained),
+        saved=sum(
+            trial.seconds / trial.last_step * (trial.max_steps - trial.last_step)
+            for trial in trained
+            if trial.state == "pruned" and trial.last_step and trial.max_steps
+        ),
+        wall=wall.total_seconds(),
+        by_state=by_state,
+    )
+
+
+def cost_words(material: Material) -> list[str]:
+    """Describes the cost in sentences."""
+    spent = cost(material)
+    if not spent.trained:
+        return ["No trial has been trained yet."]
+    states = ", ".join(
+        f"{format_plural(number, f'{state} trial')} {format_duration(seconds)}"
+        for state, (number, seconds) in spent.by_state.items()
+    )
+    total = f"{format_duration(spent.trained)} of training in all ({states})"
+    lines = [f"{total}, within {format_duration(spent.wall)} from the first start to the last end."]
+    if spent.saved:
+        share = spent.saved / (spent.saved + spent.trained)
+        lines.append(
+            f"Pruning saved about {format_duration(spent.saved)}, {share:.0%} of what all trials "
+            "would have taken to their end: the steps that the pruned trials did not make, at the "
+            "pace of those that they made."
+        )
+    elif material.config.pruner.kind == "none":
+        lines.append("Nothing was pruned: the study has no pruner.")
+    else:
+        lines.append("No trial has been pruned yet, so no time was saved.")
+    untrained = sum(not trial.is_feasible for trial in material.view.trials)
+    if untrained:
+        broke = format_plural(untrained, "proposal")
+        lines.append(f"{broke} broke a constraint and cost no training.")
+    return lines
 
 
 def circumstances(material: Material) -> list[tuple[str, str]]:
-    """On what, by which strategy and for how long was searched."""
-    config = material.definition.config
+    """Returns corpus, objectives, strategy and budget, each with its name."""
+    config, confirm = material.config, ""
     limits = [
-        f"{OBJECTIVES[name]} at most {objective(name, limit)}"
+        f"{OBJECTIVES[name]} at most {format_objective(name, limit)}"
         for name, limit in config.constraints.items()
     ]
-    time = "" if config.budget.hours is None else f", {hours(config.budget.hours)} a call"
-    fixed = [f"{name} = {setting(value)}" for name, value in config.fixed.items()]
+    goals = [f"{OBJECTIVES[name]} ({way})" for name, way in material.view.objectives]
+    time = "" if config.budget.hours is None else f", {config.budget.hours:g} h a call"
+    if config.confirm is not None:
+        best = format_plural(config.confirm.top, "configuration")
+        confirm = f"{best}, the best, with {config.confirm.seeds} fresh seeds each"
     rows = [
-        ("Corpus", corpus_words(config.corpus)),
-        (
-            "Objectives",
-            listed([f"{OBJECTIVES[name]} ({way})" for name, way in material.board.objectives]),
-        ),
-        ("Constraints", listed(limits)),
-        ("Fixed", ", ".join(fixed)),
-        ("Sampler", strategy(config.sampler)),
-        ("Pruner", strategy(config.pruner)),
-        ("Budget", f"{count(config.budget.trials, 'trial')}{time}"),
-        ("Confirmation", _confirm_words(config.confirm)),
+        ("Corpus", _describe_corpus(config.corpus)),
+        ("Objectives", format_list(goals)),
+        ("Constraints", format_list(limits)),
+        ("Fixed", ", ".join(f"{name} = {format_setting(at)}" for name, at in config.fixed.items())),
+        ("Sampler", _strategy(config.sampler)),
+        ("Pruner", _strategy(config.pruner)),
+        ("Budget", f"{format_plural(config.budget.trials, 'trial')}{time}"),
+        ("Confirmation", confirm),
         ("Seed", str(config.seed)),
-        ("Corpus fingerprint", material.definition.fingerprint[:16]),
-        ("MLflow", redacted(material.board.mlflow["tracking_uri"] or "")),
+        ("Corpus fingerprint", material.view.record.fingerprint[:16]),
+        ("MLflow", redact_url(material.view.mlflow["tracking_uri"] or "")),
     ]
     return [(name, words) for name, words in rows if words]
 
 
-def _confirm_words(asked: Confirm | None) -> str:
-    if asked is None:
-        return ""
-    return f"{count(asked.top, 'configuration')}, the best, with {asked.seeds} fresh seeds each"
+def _strategy(settings: Settings) -> str:
+    """Describes a sampler or a pruner with its settings, as in ``median (startup trials 3)``."""
+    given = settings.model_dump(exclude_none=True)
+    kind = given.pop("kind")
+    words = [f"{name.replace('_', ' ')} {format_setting(value)}" for name, value in given.items()]
+    return f"{kind} ({', '.join(words)})" if words else str(kind)
 
 
-def corpus_words(corpus: Corpus) -> str:
-    """The corpus in a line."""
+def _describe_corpus(corpus: Corpus) -> str:
     languages = f"{corpus.source_lang} to {corpus.target_lang}"
     match corpus:
         case SyntheticCorpus():
@@ -180,58 +311,33 @@ def corpus_words(corpus: Corpus) -> str:
                 f"{corpus.validation_pairs:,} to validate on, {corpus.test_pairs:,} to test on"
             )
         case FilesCorpus():
-            splits = [
-                f"{name} {_files(split)}"
-                for name, split in (
-                    ("train", corpus.train),
-                    ("validation", corpus.validation),
-                    ("test", corpus.test),
-                )
-                if split is not None
-            ]
-            return f"files, {languages}: {'; '.join(splits)}"
+            splits = [(name, getattr(corpus, name)) for name in ("train", "validation", "test")]
+            files = [f"{name} {_files(split)}" for name, split in splits if split]
+            return f"files, {languages}: {'; '.join(files)}"
         case HubCorpus():
-            parts = [corpus.name, corpus.subset, corpus.revision]
-            return (
-                f"{' '.join(part for part in parts if part)} of the Hugging Face Hub, {languages}"
-            )
+            name = " ".join(filter(None, [corpus.name, corpus.subset, corpus.revision]))
+            return f"{name} of the Hugging Face Hub, {languages}"
 
 
 def _files(split: SplitFiles) -> str:
-    return listed([path.name for path in (split.source, split.target, split.table) if path])
-
-
-def searched_settings(material: Material) -> list[SearchedSetting]:
-    """Every searched setting with its domain, and what base and winner have there."""
-    base, winner = material.base, material.winner
-    return [
-        SearchedSetting(
-            name,
-            domain(values),
-            setting(base.params.get(name, "")) if base else "",
-            setting(winner.params.get(name, "")) if winner else "",
-        )
-        for name, values in material.domains.items()
-    ]
+    return format_list([path.name for path in (split.source, split.target, split.table) if path])
 
 
 def commands(material: Material, home: Path) -> list[tuple[str, str]]:
-    """What to type next, and what it does."""
-    name = material.board.study
+    """Returns the next commands, each with its effect; they name a home that is not the default."""
+    name = material.view.study
     option = "" if home == Path("runs").absolute() else f" --home {shlex.quote(str(home))}"
     go_on = (f"automl-tf search STUDY.yaml{option}", f"goes on with {name}, from its study file")
     look = (f"automl-tf ui --study {name}{option}", "every run with its curves, in the browser")
     if material.winner is None:
         return [go_on, (f"automl-tf show {name}{option}", "the leaderboard in the terminal"), look]
-    rule = " --pick knee" if len(material.board.objectives) > 1 else ""
+    rule = " --pick knee" if len(material.config.objectives) > 1 else ""
     what = "the bend of the Pareto front" if rule else f"trial {material.winner.number}"
-    found = [
+    train = f"automl-tf train best.yaml -o model{option}"
+    return [
+        *([] if material.is_over else [go_on]),
         (f"automl-tf export {name}{rule} -o best.yaml{option}", f"{what} as a file to train with"),
-        (
-            f"automl-tf train best.yaml -o model{option}",
-            "the full training, scored on the test split",
-        ),
+        (train, "the full training, scored on the test split"),
         ('echo "..." | automl-tf translate model', "a translation"),
         look,
     ]
-    return found if material.is_over else [go_on, *found]

@@ -12,46 +12,49 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from automl_tf.config.study import default_settings
+from automl_tf.config.settings import default_settings
 from automl_tf.errors import Place, UserError
-from automl_tf.search.samplers.axes import Array
-from automl_tf.search.samplers.process import USUAL_SCALE
-from automl_tf.search.samplers.text import Text
+from automl_tf.search.optuna_compat import study_attributes
+from automl_tf.search.samplers.gp import USUAL_SCALE
+from automl_tf.search.samplers.priors import Array, CorpusInfo
 from automl_tf.search.schema import (
+    CONFIRMED_STUDY,
     DEFINITION,
     INFEASIBLE,
     LANGUAGES,
     NUM_PAIRS,
-    outlook_at_stop,
-    searched,
+    failure_kind,
+    forecast_at_stop,
+    is_feasible,
 )
 
-BLEU, LATENCY = "bleu", "latency"
-FEWEST_TRIALS = 4
+MIN_TRIALS = 4
 """Scored trials from which an earlier study has something to tell."""
-LEAST_SHARED = 0.5
+MIN_SHARED = 0.5
 """Share of a study's settings that an earlier one must have searched too."""
-MOST_STUDIES = 6
+MAX_STUDIES = 6
 """Earlier studies that are read, the latest."""
-MOST_EARLIER_TRIALS = 240
+MAX_EARLIER_TRIALS = 240
 """Trials of all earlier studies together, so that asking stays fast."""
-MOST_OWN_TRIALS = 300
-"""Trials of the study itself that are reckoned with: time grows with the cube of their number."""
+MAX_OWN_TRIALS = 300
+"""Most trials of the study itself that are modelled: time grows with the cube of their number."""
 BEST_SHARE = 0.5
 """Share of those that are the best ones; the others are taken evenly from the ranking."""
+UNKNOWN_CAUSE = "unknown"
+"""Cause of failures that were told without one."""
 NOISE = 0.1
 """Variance of what another seed would change, in units of the variance among configurations."""
 GUESS_NOISE = 0.25
 """The least of that of the score that a pruned trial would have had."""
-HOPEFUL_DEVIATIONS = 1.645
+P95_DEVIATIONS = 1.645
 """Standard deviations between what is likely and what happens in one of twenty cases."""
-CLOSE = 3.0
+COMPRESSED_FROM = 3.0
 """BLEU below the best from which on distances count by their logarithm: how bad a configuration is
 that is far from the best says little of where the best are."""
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredTrials:
     """Configurations of one study with their scores.
 
     Attributes:
@@ -59,90 +62,99 @@ class Scored:
         scores: The first objective of each, turned so that more is better.
         noise: Variance of the noise of each, in units of the study's variance.
         fixed: Values of the settings that the study does not search.
-        text: Its training corpus.
+        corpus: Its training corpus.
     """
 
     configurations: Sequence[Mapping[str, Any]]
     scores: Sequence[float]
     noise: Sequence[float]
     fixed: Mapping[str, Any]
-    text: Text
+    corpus: CorpusInfo
 
 
-def scored(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Scored:
-    """What the ended trials of a study say of their configurations.
+def scored_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> ScoredTrials:
+    """Returns the ended trials of a study with their scores.
 
-    A pruned trial counts with the score that complete trials reached from where it stood. One that
-    broke a constraint was never trained and counts as the worst. A failed one says nothing. Those
-    that confirm others are left out: each configuration counts as the search has found it.
+    A pruned trial counts with the score that complete trials reached from where it stood. Failed
+    trials and those that broke a constraint have no score: the feasibility model learns from them.
+    Confirmations are left out: each configuration counts as the search has found it.
 
     Args:
         study: The study.
         trials: Its trials.
     """
-    trials = searched(trials)
     sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     pruned = [
         trial
         for trial in trials
         if trial.state == TrialState.PRUNED
-        and (trial.intermediate_values or outlook_at_stop(trial))
-        and not trial.user_attrs.get(INFEASIBLE)
+        and (trial.intermediate_values or forecast_at_stop(trial))
+        and is_feasible(trial)
     ]
-    guesses = [_outlook(trial, complete, sign) for trial in pruned]
+    guesses = [_estimated_end(trial, complete, sign) for trial in pruned]
     scores = [sign * trial.values[0] for trial in complete]
-    scores += [sign * likely for likely, _ in guesses]
+    scores += [sign * median for median, _ in guesses]
     noise = [NOISE] * len(complete) + [GUESS_NOISE] * len(pruned)
     if len(study.directions) == 1 and scores:
         best = max(scores)
-        noise[len(complete) :] = [_guess_noise(sign * np.array(guess), best) for guess in guesses]
-        scores = _close(np.array(scores), best).tolist()
-    refused = [trial for trial in trials if trial.user_attrs.get(INFEASIBLE)]
-    if scores:
-        scores += [min(scores)] * len(refused)
-        noise += [NOISE] * len(refused)
-    ended = [*complete, *pruned, *(refused if scores else [])]
-    return Scored(
-        [trial.params for trial in ended], scores, noise, fixed_settings(study), text_of(study)
+        likely_N2 = _compress(sign * np.reshape(guesses, (-1, 2)), best)
+        spread_N = (likely_N2[:, 1] - likely_N2[:, 0]) / P95_DEVIATIONS / USUAL_SCALE
+        noise[len(complete) :] = np.maximum(GUESS_NOISE, spread_N**2).tolist()
+        scores = _compress(np.array(scores), best).tolist()
+    configurations = [trial.params for trial in [*complete, *pruned]]
+    fixed, corpus = fixed_settings(study), corpus_info_of(study)
+    return ScoredTrials(configurations, scores, noise, fixed, corpus)
+
+
+def failures_of_settings(
+    trials: Sequence[FrozenTrial], known: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Returns the configurations that failed because of their settings, by cause.
+
+    A lost worker, an I/O error or an unexpected exception says nothing of the settings.
+
+    Args:
+        trials: Trials of a study.
+        known: Further configurations that are known to fail.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for trial in trials:
+        kind = failure_kind(trial)
+        if kind is not None and kind.is_of_settings:
+            found.setdefault(kind.value, []).append(trial.params)
+        elif not is_feasible(trial):
+            found.setdefault(INFEASIBLE, []).append(trial.params)
+    listed = [params for failed in found.values() for params in failed]
+    others = [params for params in known if params not in listed]
+    return {**found, UNKNOWN_CAUSE: others} if others else found
+
+
+def trained_configurations(trials: Sequence[FrozenTrial]) -> list[Mapping[str, Any]]:
+    """Returns the configurations that could be trained, at least until the pruner stopped them."""
+    return [
+        trial.params
+        for trial in trials
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and is_feasible(trial)
+    ]
+
+
+def tried(trials: Sequence[FrozenTrial]) -> list[Mapping[str, Any]]:
+    """Returns the configurations that need no second trial: not where a machine or disk failed."""
+    return [
+        trial.params
+        for trial in trials
+        if trial.state != TrialState.WAITING
+        and not ((kind := failure_kind(trial)) and not kind.costs_budget)
+    ]
+
+
+def _compress(scores_N: Array, best: float) -> Array:
+    """Returns scores whose large distances below the best are replaced by logarithms."""
+    near_N: Array = best - COMPRESSED_FROM * np.log1p(
+        (best - np.minimum(scores_N, best)) / COMPRESSED_FROM
     )
-
-
-def _close(scores_N: Array, best: float) -> Array:
-    """Scores whose distances below the best grow by their logarithms once they are large."""
-    near_N: Array = best - CLOSE * np.log1p((best - np.minimum(scores_N, best)) / CLOSE)
     return near_N
-
-
-def _guess_noise(guess: Array, best: float) -> float:
-    """Variance of what a trial might have reached, in units of a study's usual variance.
-
-    Args:
-        guess: The score that is likely, and the one that it exceeds in one of twenty cases.
-        best: The best score of the study.
-    """
-    likely, hopeful = _close(guess, best)
-    spread = (hopeful - likely) / HOPEFUL_DEVIATIONS / USUAL_SCALE
-    return max(GUESS_NOISE, float(spread) ** 2)
-
-
-def earlier_studies(
-    study: optuna.Study, names: Sequence[str] | None, *, needs: Sequence[str]
-) -> tuple[Scored, ...]:
-    """The latest earlier studies that searched most of the same settings for BLEU.
-
-    They are read once a process.
-
-    Args:
-        study: The study that is to learn from them.
-        names: The studies to read; all others of the storage if None.
-        needs: The settings that the study searches.
-
-    Raises:
-        UserError: If a named study does not exist.
-    """
-    storage = study._storage  # noqa: SLF001 - the only way from a study to its neighbours
-    return _read(storage, study.study_name, None if names is None else tuple(names), tuple(needs))
 
 
 def check_named(storage: BaseStorage, names: Sequence[str] | None) -> None:
@@ -161,61 +173,48 @@ def check_named(storage: BaseStorage, names: Sequence[str] | None) -> None:
             )
 
 
-def most_telling(study: Scored, most: int = MOST_OWN_TRIALS) -> Scored:
-    """A long study without many of those of its trials that are far from the best.
-
-    Args:
-        study: The study.
-        most: Trials that may be left.
-    """
-    count = len(study.scores)
-    if count <= most:
-        return study
+def most_informative(study: ScoredTrials) -> ScoredTrials:
+    """Returns a long study without most of its trials that are far from the best."""
     ranking = np.argsort(-np.array(study.scores), kind="stable")
-    best = int(BEST_SHARE * most)
-    return _chosen(study, np.concatenate([ranking[:best], _evenly(ranking[best:], most - best)]))
+    return _thinned(study, ranking, MAX_OWN_TRIALS, int(BEST_SHARE * MAX_OWN_TRIALS))
 
 
 def fixed_settings(study: optuna.Study) -> dict[str, Any]:
-    """The settings that a study does not search; none where its definition is not known."""
-    definition = _attributes(study).get(DEFINITION)
+    """Returns the settings that a study does not search; none without a definition."""
+    definition = study_attributes(study).get(DEFINITION)
     return {} if definition is None else {**default_settings(), **definition["fixed"]}
 
 
 def objectives(study: optuna.Study) -> tuple[str, ...]:
-    """The names of a study's objectives; of one whose definition is not known, the usual ones."""
-    definition = _attributes(study).get(DEFINITION)
+    """Returns the names of a study's objectives; the usual ones without a definition."""
+    definition = study_attributes(study).get(DEFINITION)
     if definition is not None:
         return tuple(definition["objectives"])
-    return tuple(BLEU if way == StudyDirection.MAXIMIZE else LATENCY for way in study.directions)
+    is_quality = (way == StudyDirection.MAXIMIZE for way in study.directions)
+    return tuple("bleu" if wants_more else "latency" for wants_more in is_quality)
 
 
-def note_text(study: optuna.Study, text: Text) -> None:
-    """Keeps with a study what its training corpus is."""
-    study.set_user_attr(NUM_PAIRS, text.num_pairs)
-    study.set_user_attr(LANGUAGES, text.languages)
+def record_corpus_info(study: optuna.Study, corpus: CorpusInfo) -> None:
+    """Records the training corpus of a study."""
+    study.set_user_attr(NUM_PAIRS, corpus.num_pairs)
+    study.set_user_attr(LANGUAGES, corpus.languages)
 
 
-def text_of(study: optuna.Study) -> Text:
-    """The training corpus of a study."""
-    told = _attributes(study)
+def corpus_info_of(study: optuna.Study) -> CorpusInfo:
+    """Returns the training corpus of a study."""
+    told = study_attributes(study)
     languages = told.get(LANGUAGES)
-    return Text(told.get(NUM_PAIRS), languages and (languages[0], languages[1]))
+    return CorpusInfo(told.get(NUM_PAIRS), languages and (languages[0], languages[1]))
 
 
-def _attributes(study: optuna.Study) -> dict[str, Any]:
-    """The attributes of a study, or of the part of one that Hyperband shows to samplers."""
-    return study._storage.get_study_user_attrs(study._study_id)  # noqa: SLF001
-
-
-def _outlook(
+def _estimated_end(
     trial: FrozenTrial, complete: Sequence[FrozenTrial], sign: float
 ) -> tuple[float, float]:
-    """What a pruned trial might have reached, likely (not above the best) and hopefully."""
-    noted = outlook_at_stop(trial)
+    """Returns median (at most the best) and 95th percentile of a pruned trial's final score."""
+    noted = forecast_at_stop(trial)
     if noted is not None:
-        best = max([peer.values[0] for peer in complete], default=noted.likely)
-        return min(noted.likely, best), noted.hopeful
+        best = max([peer.values[0] for peer in complete], default=noted.median)
+        return min(noted.median, best), noted.p95
     step = max(trial.intermediate_values)
     so_far: float = trial.intermediate_values[step]
     rises = [
@@ -231,48 +230,56 @@ def _outlook(
 
 
 @functools.lru_cache(maxsize=8)
-def _read(
+def earlier_studies(
     storage: BaseStorage, own: str, names: tuple[str, ...] | None, needs: tuple[str, ...]
-) -> tuple[Scored, ...]:
+) -> tuple[ScoredTrials, ...]:
+    """Returns the latest earlier studies that searched most of the same settings for BLEU.
+
+    They are read once a process.
+
+    Args:
+        storage: The storage of all studies.
+        own: Name of the study that is to learn from them.
+        names: The studies to read; all others of the storage if None.
+        needs: The settings that the study searches.
+
+    Raises:
+        UserError: If a named study does not exist.
+    """
     check_named(storage, names)
-    summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
     wanted = [
         summary
-        for summary in summaries
+        for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
         if summary.study_name != own
+        and CONFIRMED_STUDY not in summary.user_attrs
         and (names is None or summary.study_name in names)
         and summary.directions[0] == StudyDirection.MAXIMIZE
     ]
     wanted.sort(key=lambda summary: (summary.datetime_start is not None, summary.datetime_start))
-    found = []
+    found: list[ScoredTrials] = []
     for summary in reversed(wanted):
         study = optuna.load_study(study_name=summary.study_name, storage=storage)
-        known = scored(study, study.get_trials(deepcopy=False))
-        searched = {name for params in known.configurations for name in params}
-        shared = len(searched & set(needs))
-        if len(known.scores) >= FEWEST_TRIALS and shared >= LEAST_SHARED * len(needs):
+        known = scored_trials(study, study.get_trials(deepcopy=False))
+        shared = {name for params in known.configurations for name in params} & set(needs)
+        if len(known.scores) >= MIN_TRIALS and len(shared) >= MIN_SHARED * len(needs):
             found.append(known)
-        if len(found) == MOST_STUDIES:
+        if len(found) == MAX_STUDIES:
             break
-    return tuple(_thinned(study, MOST_EARLIER_TRIALS // len(found)) for study in found)
+    rankings = [np.argsort(study.scores, kind="stable")[::-1] for study in found]
+    return tuple(
+        _thinned(study, ranking, MAX_EARLIER_TRIALS // len(found))
+        for study, ranking in zip(found, rankings, strict=True)
+    )
 
 
-def _thinned(study: Scored, most: int) -> Scored:
-    """A study with at most so many trials: every other of a ranking, so that it keeps its shape."""
-    count = len(study.scores)
-    if count <= most:
+def _thinned(
+    study: ScoredTrials, ranking: NDArray[np.intp], most: int, best: int = 0
+) -> ScoredTrials:
+    """Returns a study's best trials, and others evenly from the ranking; most in all."""
+    if len(ranking) <= most:
         return study
-    return _chosen(study, _evenly(np.argsort(study.scores, kind="stable")[::-1], most))
-
-
-def _evenly(ranking: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-    chosen: NDArray[np.intp] = ranking[
-        np.unique(np.linspace(0, len(ranking) - 1, most).round().astype(int))
-    ]
-    return chosen
-
-
-def _chosen(study: Scored, kept: NDArray[np.intp]) -> Scored:
+    places = np.unique(np.linspace(best, len(ranking) - 1, most - best).round().astype(int))
+    kept = [*ranking[:best], *ranking[places]]
     return replace(
         study,
         configurations=[study.configurations[index] for index in kept],

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from automl_tf.search.launchers.ray import credentials
 from tests.cli.studies import run, write_study
 
 RAY = Path(sys.executable).parent / "ray"
@@ -67,7 +68,7 @@ class Node:
         self._process.wait(timeout=60)
 
 
-class RayLauncher:
+class Cluster:
     """A cluster whose head has no room for workers.
 
     Args:
@@ -92,9 +93,9 @@ class RayLauncher:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[RayLauncher]:
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A cluster that is gone after the test."""
-    made = RayLauncher(tmp_path)
+    made = Cluster(tmp_path)
     yield made
     for node in reversed(made.nodes):
         node.lose()
@@ -107,9 +108,7 @@ def curves(home: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_nodes_may_join_late_and_be_lost(
-    cluster: RayLauncher, tmp_path: Path, reversal: dict
-) -> None:
+def test_nodes_may_join_late_and_be_lost(cluster: Cluster, tmp_path: Path, reversal: dict) -> None:
     home = tmp_path / "there"
     study = write_study(tmp_path, reversal)
     run("search", str(study), *WORDS, home=tmp_path / "here")
@@ -136,6 +135,22 @@ def test_nodes_may_join_late_and_be_lost(
     assert searching.returncode == 0, errors
     assert "its node is gone" in rest
     assert curves(home) == curves(tmp_path / "here")
+
+
+def test_workers_get_credentials_and_keep_their_own_places() -> None:
+    given = {
+        "AWS_SECRET_ACCESS_KEY": "a",
+        "S3_ENDPOINT": "b",
+        "AZURE_STORAGE_CONNECTION_STRING": "c",
+        "GOOGLE_APPLICATION_CREDENTIALS": "/key.json",
+        "DATABRICKS_TOKEN": "d",
+        "MLFLOW_TRACKING_PASSWORD": "e",
+        "MLFLOW_S3_ENDPOINT_URL": "f",
+        "PGPASSWORD": "g",
+        "HF_TOKEN": "h",
+    }
+    kept = {"HF_HOME": "/here", "HF_HUB_CACHE": "/here", "PATH": "/bin", "HOME": "/root"}
+    assert credentials({**given, **kept}) == given
 
 
 def test_a_cluster_that_is_not_there(tmp_path: Path, reversal: dict) -> None:

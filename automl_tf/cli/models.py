@@ -1,0 +1,273 @@
+"""The commands ``export``, ``train``, ``evaluate`` and ``translate``."""
+
+import dataclasses
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automl_tf.cli.options import (
+    DEFAULT_HOME,
+    AsJson,
+    Home,
+    Overrides,
+    Quiet,
+    Storage,
+    StudyName,
+    Tracking,
+    silence_libraries,
+)
+from automl_tf.cli.studies import find_study
+from automl_tf.errors import ExitCode, Place, UserError
+from automl_tf.formatting import format_duration, format_json, format_plural, format_score
+
+if TYPE_CHECKING:
+    from automl_tf.release.train import TrainResult
+    from automl_tf.scoring.scores import Evaluation
+
+BundleDirectory = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="Directory that `train` wrote.")
+]
+LINES_AT_ONCE = 1024
+"""Lines that are translated together."""
+
+
+def export(
+    name: StudyName,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write. Default: standard output.")
+    ] = None,
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="Number of the trial, instead of --pick.")
+    ] = None,
+    rule: Annotated[
+        str,
+        typer.Option(
+            "--pick", help='Which trial: best, best:chrf, knee, or "bleu where latency<20".'
+        ),
+    ] = "best",
+    storage: Storage = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Writes a trial as a commented training configuration.
+
+    Example: `automl-tf export quickstart -o best.yaml`
+    """
+    from automl_tf.search.export import export as export_trial
+
+    text = export_trial(find_study(name, storage, home), rule, trial)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+    typer.echo(f"written: {output}")
+
+
+def train(
+    best: Annotated[Path, typer.Argument(metavar="BEST.yaml", help="File that `export` wrote.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Directory of the bundle. Default: in the home directory, by study and digest.",
+            file_okay=False,
+        ),
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            "--trainer.devices",
+            min=1,
+            help="GPUs, or processes if there are none. Short for --set trainer.devices=N.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    tracking: Tracking = None,
+    home: Home = DEFAULT_HOME,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Trains an export to its end, scores it on the test split and writes a bundle.
+
+    Ctrl-C saves the training; the same command resumes it, or shows its scores after its end.
+
+    Example: `automl-tf train best.yaml -o model --set training.max_steps=20000`
+    """
+    silence_libraries()
+    from automl_tf.config.files import read_export
+
+    # A mistake in the file is reported before the heavy libraries are imported.
+    asked = [] if devices is None else [f"trainer.devices={devices}"]
+    read = read_export(best, [*(overrides or []), *asked])
+    from automl_tf.cli.display import TrainingDisplay
+    from automl_tf.release.train import TrainHooks
+    from automl_tf.release.train import train as train_export
+    from automl_tf.training.events import Outcome
+    from automl_tf.training.signals import stop_on_signals
+
+    display = TrainingDisplay(read.training.max_steps, quiet=quiet or as_json)
+    with stop_on_signals() as stop, display:
+        trained = train_export(
+            read,
+            home.absolute(),
+            output,
+            tracking,
+            TrainHooks(display.validated, display.progress, stop.is_set),
+        )
+    if as_json:
+        typer.echo(format_json(_trained_json(trained)))
+    else:
+        _print_trained(trained)
+    if trained.fitted.outcome is Outcome.PAUSED:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if trained.bundle is None:
+        raise typer.Exit(ExitCode.USER_ERROR)
+
+
+def _trained_json(trained: "TrainResult") -> dict[str, object]:
+    fitted, test = trained.fitted, trained.test
+    return {
+        "outcome": fitted.outcome.value,
+        "step": fitted.step,
+        "seconds": fitted.seconds,
+        "validation": fitted.best and {"bleu": fitted.best.bleu, "chrf": fitted.best.chrf},
+        "test": test and _evaluation_json(test),
+        "bundle": trained.bundle and str(trained.bundle),
+        "repeated": trained.is_repeat,
+        "model_version": trained.model_version,
+    }
+
+
+def _print_trained(trained: "TrainResult") -> None:
+    from automl_tf.training.events import Outcome
+
+    fitted = trained.fitted
+    if fitted.outcome is Outcome.PAUSED:
+        typer.echo(f"paused at step {fitted.step}; the same command resumes it.")
+        return
+    if trained.bundle is None or fitted.best is None:
+        typer.echo(
+            f"error: the training diverged by step {fitted.step}: its loss or gradient is not "
+            "finite. Lower training.learning_rate or raise training.warmup_steps.",
+            err=True,
+        )
+        return
+    done = "was trained before" if trained.is_repeat else "trained"
+    typer.echo(
+        f"{done} in {format_duration(fitted.seconds)}; best validation BLEU "
+        f"{format_score(fitted.best.bleu)} at step {fitted.best_step}"
+    )
+    if trained.test is not None:
+        typer.echo("\n".join(["test split:", *evaluation_lines(trained.test)]))
+    typer.echo(f"bundle: {trained.bundle}")
+    if trained.model_version is not None:
+        typer.echo(f"registered in MLflow: {trained.model_version}")
+    typer.echo(f"next: echo ... | automl-tf translate {trained.bundle}")
+
+
+def evaluate(
+    bundle: BundleDirectory,
+    source: Annotated[
+        Path | None, typer.Option(help="Text to translate. Default: the test split of the corpus.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Reference translation, line by line.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File for the translations.")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Scores a bundle: BLEU and chrF with confidence intervals and signatures.
+
+    Example: `automl-tf evaluate model --source test.en --target test.de`
+    """
+    silence_libraries()
+    from automl_tf.bundle.bundle import load
+    from automl_tf.release import evaluate as scoring
+
+    if (source is None) != (target is None):
+        raise UserError(
+            "Only one of --source and --target is given.", "Give both, or neither.", Place()
+        )
+    loaded = load(bundle)
+    if source is not None and target is not None:
+        evaluated = scoring.evaluate_files(loaded, source.absolute(), target.absolute())
+    else:
+        evaluated = scoring.evaluate_test(loaded, home.absolute() / "cache")
+    if output is not None:
+        output.write_text("".join(f"{line}\n" for line in evaluated.hypotheses), encoding="utf-8")
+    if as_json:
+        typer.echo(format_json(_evaluation_json(evaluated.evaluation)))
+    else:
+        typer.echo("\n".join(evaluation_lines(evaluated.evaluation)))
+
+
+def translate(
+    bundle: BundleDirectory,
+    file: Annotated[
+        Path | None, typer.Argument(help="Text, one sentence a line. Default: standard input.")
+    ] = None,
+    beam_size: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Hypotheses of the search. Default: the bundle's."),
+    ] = None,
+    length_penalty: Annotated[
+        float | None, typer.Option(min=0.0, max=5.0, help="Length penalty. Default: the bundle's.")
+    ] = None,
+) -> None:
+    """Translates text line by line.
+
+    Example: `echo "A man rides a bike." | automl-tf translate model`
+    """
+    silence_libraries()
+    from automl_tf.bundle.bundle import load
+
+    loaded = load(bundle)
+    for lines in _blocks(file):
+        for translation in loaded.translate(lines, beam_size, length_penalty):
+            typer.echo(translation)
+
+
+def evaluation_lines(evaluation: "Evaluation") -> list[str]:
+    """Returns the scores with their 95 % confidence intervals and sacrebleu's signatures."""
+    bleu, chrf = format_score(evaluation.scores.bleu), format_score(evaluation.scores.chrf)
+    return [
+        f"  BLEU {bleu} ± {format_score(evaluation.bleu_interval)}   {evaluation.bleu_signature}",
+        f"  chrF {chrf} ± {format_score(evaluation.chrf_interval)}   {evaluation.chrf_signature}",
+        f"  {format_plural(evaluation.num_sentences, 'sentence')}",
+    ]
+
+
+def _evaluation_json(evaluation: "Evaluation") -> dict[str, object]:
+    told = dataclasses.asdict(evaluation)
+    return {**told.pop("scores"), **told}
+
+
+def _blocks(file: Path | None) -> Iterator[list[str]]:
+    """Yields blocks of lines of a file or of standard input; single lines of a terminal."""
+    name = str(file or "standard input")
+    size = 1 if file is None and sys.stdin.isatty() else LINES_AT_ONCE
+    try:
+        stream = sys.stdin.buffer if file is None else file.open("rb")
+        with stream:
+            numbered = enumerate(stream, start=1)
+            while block := list(itertools.islice(numbered, size)):
+                yield [_decoded(line, number, name) for number, line in block]
+    except OSError as error:
+        rule = f"{name} cannot be read: {error.strerror}."
+        raise UserError(rule, "Check the path.", Place(file)) from None
+
+
+def _decoded(line: bytes, number: int, name: str) -> str:
+    try:
+        return line.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        rule = f"Line {number} of {name} is not UTF-8."
+        raise UserError(rule, "Convert the text to UTF-8.") from None

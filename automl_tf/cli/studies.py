@@ -1,0 +1,317 @@
+"""The commands that run studies, and those that look at them."""
+
+import functools
+import os
+import sys
+import time
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automl_tf.cli.options import (
+    DEFAULT_HOME,
+    AsJson,
+    Home,
+    Overrides,
+    Quiet,
+    Storage,
+    StudyName,
+    Tracking,
+    check_study_name,
+    silence_libraries,
+)
+from automl_tf.errors import ExitCode, Place, UserError
+from automl_tf.formatting import HOUR, format_json
+from automl_tf.home import HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
+from automl_tf.redaction import redact_url
+
+if TYPE_CHECKING:
+    import optuna
+
+    from automl_tf.search.run import Locations
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
+
+
+def search(
+    study: StudyFile,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials of the whole study, instead of budget.trials.")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0.0, help="Hours of this call, instead of budget.hours.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes. Default: one a core or GPU.")
+    ] = None,
+    workers_per_gpu: Annotated[
+        int | None, typer.Option(min=1, help="Workers that share each GPU of this machine.")
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="ray[://HOST:PORT]", help="Run the workers on a Ray cluster."),
+    ] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(min=0.0, help="GPUs of each worker on a cluster, as in 0.25.")
+    ] = None,
+    storage: Storage = None,
+    tracking: Tracking = None,
+    overrides: Overrides = None,
+    home: Home = DEFAULT_HOME,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Creates or resumes a study and runs it.
+
+    Ctrl-C saves everything, a third Ctrl-C ends at once; the same command resumes the search.
+
+    Example: `automl-tf search studies/quickstart.yaml`
+    """
+    silence_libraries()
+    from automl_tf.config.files import read_study
+
+    budget = {"budget.trials": trials, "budget.hours": hours}
+    limits = [f"{key}={value}" for key, value in budget.items() if value is not None]
+    settings = [*(overrides or []), *limits]
+    # A mistake in the files is reported before the heavy libraries are imported.
+    read = read_study(study, settings)
+    from automl_tf.cli.live import choose_display
+    from automl_tf.search import run
+    from automl_tf.search.launchers.placement import Placement, create_pool
+    from automl_tf.search.study_view import StudyView
+
+    places = _places(home, storage, tracking)
+    placement = Placement(on, workers, workers_per_gpu, gpus_per_trial)
+    arguments = _worker_arguments(study, settings, home)
+    pool = create_pool(arguments, read, places, placement, functools.partial(typer.echo, err=True))
+    opened = run.open_search(read, places, trains_here=on is None)
+    options = place_options(home, storage, tracking)
+    with choose_display(read.config, pool.size, quiet=quiet, as_json=as_json) as display:
+        display.begin(StudyView.read(opened.study), opened.corpus)
+        outcome = run.search(opened, places, pool, display.show)
+        display.end(StudyView.read(opened.study), options, outcome)
+    if outcome.error is not None:
+        raise outcome.error
+    if outcome.exit_code == ExitCode.FAILURE:
+        typer.secho(f"error: {outcome.reason}", err=True, fg="red")
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
+def worker(
+    study: StudyFile,
+    storage: Storage = None,
+    tracking: Tracking = None,
+    overrides: Overrides = None,
+    home: Home = DEFAULT_HOME,
+    gpu_share: Annotated[
+        float,
+        typer.Option(max=1.0, help="Share of the GPU's memory for this worker, between 0 and 1."),
+    ] = 1.0,
+    events: Annotated[bool, typer.Option("--events", hidden=True)] = False,
+) -> None:
+    """Joins a running study from another process or machine until its budget is spent.
+
+    Example: `automl-tf worker studies/multi30k-en-de.yaml --storage postgresql://me@host/optuna`
+    """
+    silence_libraries()
+    output = None if sys.stdout is None else sys.stdout.fileno()
+    descriptor = _own_output() if events else output
+    from automl_tf.cli.text import format_event
+    from automl_tf.config.files import read_study
+    from automl_tf.search import run
+    from automl_tf.search.events import EventWriter, WorkerError, worker_line
+    from automl_tf.search.join import join
+
+    read = read_study(study, overrides or [])
+    places = _places(home, storage, tracking)
+    # The workers of a search are told by the search when its time is over.
+    hours = None if events else read.config.budget.hours
+    deadline = None if hours is None else time.monotonic() + HOUR * hours
+
+    writer = EventWriter(descriptor, worker_line if events else format_event)
+    try:
+        opened = run.open_worker(read, places)
+        interrupted = join(
+            opened, places, writer, deadline, gpu_share=gpu_share, leaves_with_parent=events
+        )
+    except UserError as error:
+        if events:
+            writer.tell(WorkerError(error.rule, error.remedy))
+        raise
+    if interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+def studies(storage: Storage = None, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+    """Lists the studies.
+
+    Example: `automl-tf studies`
+    """
+    from automl_tf.cli.text import print_studies
+    from automl_tf.search.opening import load_study, study_names
+    from automl_tf.search.study_view import StudyView
+
+    database = open_storage(storage, home)
+    boards = [StudyView.read(load_study(database, name)) for name in study_names(database)]
+    if as_json:
+        typer.echo(format_json([board.to_json() for board in boards]))
+    else:
+        print_studies(boards)
+
+
+def show(
+    name: StudyName, storage: Storage = None, home: Home = DEFAULT_HOME, as_json: AsJson = False
+) -> None:
+    """Shows a study's leaderboard: states, BLEU, reasons, importances.
+
+    Example: `automl-tf show quickstart`
+    """
+    from automl_tf.cli.text import print_leaderboard
+    from automl_tf.search.study_view import StudyView
+
+    board = StudyView.read(find_study(name, storage, home))
+    if as_json:
+        typer.echo(format_json(board.to_json()))
+    else:
+        print_leaderboard(board)
+
+
+def report(
+    name: StudyName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File of the page.", dir_okay=False)
+    ] = Path("report.html"),
+    storage: Storage = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Writes the plots of a study as one self-contained HTML page.
+
+    Example: `automl-tf report quickstart -o report.html`
+    """
+    silence_libraries()
+    from automl_tf.search.report.page import write_report
+
+    write_report(find_study(name, storage, home), home.absolute(), output)
+    typer.echo(f"written: {output}")
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
+    ] = True,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--study", help="The study to open. Default: all studies.", callback=check_study_name
+        ),
+    ] = None,
+    tracking: Tracking = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Opens the MLflow UI on the studies of a home directory.
+
+    Example: `automl-tf ui --port 5001`
+    """
+    silence_libraries()
+    from automl_tf.tracking.client import tracking_uri
+    from automl_tf.tracking.ui import Address, serve
+
+    def ready(url: str) -> None:
+        typer.echo(f"MLflow UI: {url}   (Ctrl-C stops it)")
+        if browser:
+            webbrowser.open(url)
+
+    serve(home.absolute(), tracking_uri(tracking, home), Address(host, port), name, ready)
+
+
+def sync(name: StudyName, tracking: Tracking = None, home: Home = DEFAULT_HOME) -> None:
+    """Uploads everything that MLflow is missing for a study, for example after an outage.
+
+    Safe to run repeatedly.
+
+    Example: `automl-tf sync quickstart --tracking http://127.0.0.1:5000`
+    """
+    silence_libraries()
+    from automl_tf.tracking.client import find_targets, tracking_uri
+    from automl_tf.tracking.outbox import written_keys
+    from automl_tf.tracking.sender import deliver
+
+    uri = tracking_uri(tracking, home)
+    targets = find_targets(home, name, uri)
+    if not targets:
+        raise UserError(
+            f"This home directory has no logs of a study {name}.",
+            "Check the name with `automl-tf studies`, or give the --home of the workers.",
+            Place(path=home.absolute()),
+        )
+    num_runs = sum(len(written_keys(target)) for target in targets)
+    results = [deliver(target) for target in targets]
+    unsent = sum(len(result.unsent) for result in results)
+    for target, result in zip(targets, results, strict=True):
+        if result.problem:
+            refused = f"{unsent} of {num_runs} runs: {result.problem}"
+            raise UserError(
+                f"MLflow at {redact_url(uri)} did not accept {refused}.",
+                "Nothing is lost. Run this command again later, or give another --tracking.",
+                Place(path=target.outbox),
+            )
+    typer.echo(f"{redact_url(uri)} has all {num_runs} runs of {name}")
+
+
+def _places(home: Path, storage: str | None, tracking: str | None) -> "Locations":
+    from automl_tf.search.run import Locations
+    from automl_tf.search.storage import default_url
+    from automl_tf.tracking.client import tracking_uri
+
+    home = home.absolute()
+    return Locations(home, storage or default_url(home), tracking_uri(tracking, home))
+
+
+def place_options(home: Path, storage: str | None, tracking: str | None) -> dict[str, str]:
+    """Returns the options that the next commands need to find the study, without passwords."""
+    typed = (
+        ("--home", HOME_VARIABLE, None if home == DEFAULT_HOME else str(home), str),
+        ("--storage", STORAGE_VARIABLE, storage, redact_url),
+        ("--tracking", TRACKING_VARIABLE, tracking, redact_url),
+    )
+    return {
+        option: shown(value)
+        for option, variable, value, shown in typed
+        if value and value != os.environ.get(variable)
+    }
+
+
+def _worker_arguments(study: Path, settings: list[str], home: Path) -> list[str]:
+    """Returns a worker's command; URLs go by the environment, where no process list shows them."""
+    sets = [part for setting in settings for part in ("--set", setting)]
+    return ["worker", str(study.absolute()), "--events", "--home", str(home.absolute()), *sets]
+
+
+def _own_output() -> int:
+    """Returns standard output for events only; what libraries print goes to standard error.
+
+    A reader that stands still must not stop a training: a full pipe refuses lines.
+    """
+    output = os.dup(sys.stdout.fileno())
+    os.set_blocking(output, False)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return output
+
+
+def open_storage(storage: str | None, home: Path) -> "optuna.storages.RDBStorage":
+    """Opens the study database of the options."""
+    from automl_tf.search import storage as storages
+
+    return storages.open_storage(storage or storages.default_url(home), home.absolute())
+
+
+def find_study(name: str, storage: str | None, home: Path) -> "optuna.Study":
+    """Loads a study from the study database of the options."""
+    from automl_tf.search.opening import load_study
+
+    return load_study(open_storage(storage, home), name)

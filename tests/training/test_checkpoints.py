@@ -1,0 +1,142 @@
+"""A directory belongs to one training, and what others have left never mixes with it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from automl_tf.config.settings import TrainerConfig, TrialConfig
+from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.errors import UserError
+from automl_tf.training.checkpoints import (
+    BEST_WEIGHTS,
+    LAST_CHECKPOINT,
+    TrainingDirectory,
+    TrainingIdentity,
+    keep_best_weights,
+)
+from automl_tf.training.events import Decision, Outcome, Validation
+from automl_tf.training.fit import fit
+from tests.conftest import small_config, write_reversal
+
+
+def observe(_validation: Validation) -> Decision:
+    return Decision.CONTINUE
+
+
+def pause(config: TrialConfig, data: PreparedData, directory: Path) -> None:
+    """Leaves a checkpoint of the first steps."""
+    paused = fit(config, data, directory, observe, should_pause=lambda: True)
+    assert paused.outcome is Outcome.PAUSED
+    assert paused.step == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("training.learning_rate", {"training__learning_rate": 1e-3}),
+        ("training.max_steps", {"training__max_steps": 16}),
+        ("training.average_checkpoints", {"training__average_checkpoints": 2}),
+        ("model.dropout", {"model__dropout": 0.3}),
+        ("model.d_model", {"model__d_model": 16}),
+        ("data.deduplicate", {"data__deduplicate": False}),
+        ("seed", {}),
+        ("corpus.target_lang", {}),
+    ],
+)
+def test_the_checkpoint_of_another_training_is_refused(
+    reversal: dict, cache: Path, tmp_path: Path, name: str, changes: dict[str, Any]
+) -> None:
+    before = small_config(reversal)
+    pause(before, prepare(before, cache), tmp_path)
+    now = small_config(reversal, **changes)
+    if name == "seed":
+        now = now.model_copy(update={"seed": 8})
+    if name == "corpus.target_lang":
+        corpus = now.corpus.model_copy(update={"target_lang": "zh"})
+        now = now.model_copy(update={"corpus": corpus})
+    content = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match=f"{name} is .* there and .* here") as caught:
+        fit(now, prepare(now, cache), tmp_path, observe)
+    assert caught.value.place is not None
+    assert caught.value.place.path == tmp_path / LAST_CHECKPOINT
+    assert "delete" in caught.value.remedy
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == content
+
+
+def test_the_checkpoint_of_another_corpus_is_refused(
+    config: TrialConfig, data: PreparedData, cache: Path, tmp_path: Path
+) -> None:
+    pause(config, data, tmp_path / "training")
+    other = small_config(write_reversal(tmp_path, pairs=300))
+    with pytest.raises(UserError, match=r"corpus\.fingerprint"):
+        fit(other, prepare(other, cache), tmp_path / "training", observe)
+
+
+def test_a_checkpoint_that_names_no_training_is_refused(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    torch.save({"state_dict": {}}, tmp_path / LAST_CHECKPOINT)
+    with pytest.raises(UserError, match="earlier version"):
+        fit(config, data, tmp_path, observe)
+
+
+def test_devices_and_places_of_files_are_not_part_of_a_training(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    elsewhere = config.corpus.model_copy(
+        update={"test": None}  # not read by a training
+    )
+    same = config.model_copy(
+        update={"trainer": TrainerConfig(devices=4, compile=True), "corpus": elsewhere}
+    )
+    identities = [TrainingIdentity.of(one, data.fingerprint) for one in (config, same)]
+    assert identities[0].digest == identities[1].digest
+    assert TrainingIdentity.of(config, "other").digest != identities[0].digest
+
+
+def test_a_new_training_removes_what_others_have_left(
+    config: TrialConfig, data: PreparedData, tmp_path: Path
+) -> None:
+    kept = tmp_path / "notes.txt"
+    for path in (
+        kept,
+        *(tmp_path / name for name in (BEST_WEIGHTS, "step-0000004.safetensors", "last.partial")),
+    ):
+        path.write_text("of another training")
+    (tmp_path / LAST_CHECKPOINT).write_bytes(b"PK cut short")
+    assert TrainingDirectory(tmp_path).open(TrainingIdentity.of(config, data.fingerprint)) is None
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_only_the_best_weights_of_some_trials_are_kept(tmp_path: Path) -> None:
+    for name in ("trial-0000", "trial-0007", "trial-12345", "trial-old", "other"):
+        (tmp_path / name).mkdir()
+        for file in (BEST_WEIGHTS, LAST_CHECKPOINT):
+            (tmp_path / name / file).touch()
+    keep_best_weights(tmp_path, {7})
+    keep_best_weights(tmp_path / "missing", set())
+    left = {path.parent.name for path in tmp_path.glob(f"*/{BEST_WEIGHTS}")}
+    assert left == {"trial-0007", "trial-old", "other"}
+    assert len(list(tmp_path.glob(f"*/{LAST_CHECKPOINT}"))) == 5
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_no_temporary_file_outlives_a_training(
+    reversal: dict, cache: Path, tmp_path: Path, *, stops: bool
+) -> None:
+    config = small_config(reversal, training__average_checkpoints=3)
+    data = prepare(config, cache)
+
+    def leave_rubbish(validation: Validation) -> Decision:
+        (tmp_path / "best.partial").touch()
+        stopping = stops and validation.step == 8
+        return Decision.STOP if stopping else Decision.CONTINUE
+
+    pauses = iter([False] * 7 + [True])
+    paused = fit(config, data, tmp_path, leave_rubbish, should_pause=lambda: next(pauses))
+    assert paused.outcome is Outcome.PAUSED
+    assert list(tmp_path.glob("step-*"))
+    fit(config, data, tmp_path, leave_rubbish)
+    assert {path.name for path in tmp_path.iterdir()} == {BEST_WEIGHTS, LAST_CHECKPOINT}
