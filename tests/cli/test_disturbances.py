@@ -82,7 +82,7 @@ def disturb(search: subprocess.Popen[str], disturbance: str) -> int:
             search.kill()
     rest = search.stdout.read()
     if disturbance == "interrupt":
-        assert "Interrupted; everything is saved" in rest
+        assert "Interrupted. Everything is saved" in rest
     return {"interrupt": 130, "terminate worker": 130, "kill worker": 0}.get(disturbance, -9)
 
 

@@ -20,6 +20,7 @@ from automl_tf.errors import UserError
 from automl_tf.search import objective
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.export import export
+from automl_tf.search.join import join
 from automl_tf.search.objective import MAX_IO_ERRORS, run_trial
 from automl_tf.search.optuna_compat import trial_id_of
 from automl_tf.search.ownership import Heartbeat, Ownership
@@ -37,7 +38,7 @@ from automl_tf.search.schema import (
 )
 from automl_tf.search.storage import default_url
 from automl_tf.search.study_view import StudyView
-from automl_tf.search.worker import Worker, join
+from automl_tf.search.worker import Worker
 from automl_tf.training.events import FitResult, Outcome
 from automl_tf.training.fit import fit
 from automl_tf.training.memory import is_out_of_memory, smaller_batches

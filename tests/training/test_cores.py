@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from automl_tf.search.launchers import cores
+from automl_tf.training import cores
 from automl_tf.training.cores import num_cores
 
 V1 = "4:memory:/pod\n3:cpu,cpuacct:/pod/box\n0::/\n"
