@@ -315,7 +315,7 @@ def _view(
         failure=failure_kind(trial),
         origin=None if origin is None else Origin(origin),
         attempt=attributes.get(ATTEMPT, 0),
-        progress=attributes.get(PROGRESS),
+        progress=attributes.get(PROGRESS) or None,
         resumed_from=resumed_from(trial),
         num_parameters=attributes.get(NUM_PARAMETERS),
         seconds=attributes.get(SECONDS, 0.0),
