@@ -66,11 +66,11 @@ class TrialValidated:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial is complete, pruned, failed, or waiting to go on.
+    """A trial is complete, pruned, failed, or paused.
 
     Attributes:
         trial: Its number.
-        state: ``complete``, ``pruned``, ``failed`` or ``waiting``.
+        state: ``complete``, ``pruned``, ``failed`` or ``paused``.
         bleu: Its best validation BLEU, if it had any.
         reason: Why it ended before its time.
         seconds: Seconds of training, all sessions.

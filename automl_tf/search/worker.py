@@ -182,7 +182,7 @@ class Worker:
                 # Where the storage takes nothing, the next worker finds this one gone.
                 if not isinstance(error, StorageUnreachableError):
                     with contextlib.suppress(Exception):
-                        requeue(context.storage, claimed.ownership.trial_id)
+                        _tell(claimed, TrialResult(TrialState.WAITING))
                 if disk_is_full(error):
                     raise full_disk(error) from error
                 raise
