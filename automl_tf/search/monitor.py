@@ -18,8 +18,10 @@ from automl_tf.search.events import (
 from automl_tf.search.optuna_compat import storage_of
 from automl_tf.search.study_view import StudyView, TrialView
 
-POLL_SECONDS = 2.0
-"""Time between two looks into the storage."""
+POLL_SECONDS = 0.5
+"""Least time between two looks into the storage: trials of a quickstart last some seconds."""
+_LARGEST_SHARE = 0.05
+"""Of the time that may be spent on looking: a study of thousands of trials is read slowly."""
 
 Source = int | None
 """Number of the worker of this search that an event is about; None for others and for the study."""
@@ -56,9 +58,11 @@ class StudyMonitor:
 
     def news(self) -> Iterator[tuple[Source, Event]]:
         """Yields what has happened since the last look, if it is time for another."""
-        if time.monotonic() >= self._next_look:
+        began = time.monotonic()
+        if began >= self._next_look:
             yield from self.look()
-            self._next_look = time.monotonic() + POLL_SECONDS
+            now = time.monotonic()
+            self._next_look = now + max(POLL_SECONDS, (now - began) / _LARGEST_SHARE)
 
     def look(self) -> Iterator[tuple[Source, Event]]:
         """Yields what has happened since the last look, and the study's progress if it changed."""
