@@ -28,7 +28,7 @@ from automl_tf.search.samplers.build import grid
 from automl_tf.search.samplers.history import check_named, record_corpus_info
 from automl_tf.search.samplers.priors import CorpusInfo
 from automl_tf.search.schema import NUM_PAIRS, REASON, WORKER, StudyRecord, validations
-from automl_tf.search.storage import open_storage
+from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.study_view import StudyView
 from automl_tf.tracking.outbox import RunState
 from automl_tf.training.machine import check_devices
@@ -216,15 +216,18 @@ def _has_open_trials(study: optuna.Study) -> bool:
 
 def _save_trials_of(opened: OpenStudy, workers: Collection[str]) -> None:
     """Puts the trials of killed workers back into the queue. The workers are not to blame."""
-    running = opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    for trial in running if workers else []:
-        if trial.user_attrs.get(WORKER) in workers:
-            trial_id = trial_id_of(trial)
-            # The worker may have told the end of its trial before it was killed.
-            with contextlib.suppress(UpdateFinishedTrialError):
-                reason = "paused at its last checkpoint"
-                opened.storage.set_trial_user_attr(trial_id, REASON, reason)
-                requeue(opened.storage, trial_id)
+    if not workers:
+        return
+    # Under the lock of the study, so that no other worker takes one over meanwhile.
+    with claiming(opened.storage, opened.record.config.name):
+        for trial in opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get(WORKER) in workers:
+                trial_id = trial_id_of(trial)
+                # The worker may have told the end of its trial before it was killed.
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    reason = "paused at its last checkpoint"
+                    opened.storage.set_trial_user_attr(trial_id, REASON, reason)
+                    requeue(opened.storage, trial_id)
 
 
 def devices_of_a_trial(study: Study) -> int:

@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 from automl_tf.errors import UserError
 from automl_tf.search import ownership
 from automl_tf.search.context import WorkerContext
+from automl_tf.search.objective import TrialResult
 from automl_tf.search.optuna_compat import trial_id_of
 from automl_tf.search.ownership import (
     MAX_LOSSES,
@@ -33,12 +34,14 @@ from automl_tf.search.ownership import (
     requeue_lost_trials,
     this_process,
 )
+from automl_tf.search.run import OpenStudy, _save_trials_of
 from automl_tf.search.schema import (
     FAILURE,
     OWNER,
     PROGRESS,
     REASON,
     VALIDATIONS,
+    WORKER,
     FailureKind,
     StudyRecord,
 )
@@ -219,6 +222,41 @@ def test_a_trial_that_runs_no_more_belongs_to_nobody(
     claimed = worker_of(worker).claim()
     worker.storage.set_trial_state_values(claimed.ownership.trial_id, state)
     assert not claimed.ownership.holds()
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [TrialState.WAITING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, OSError("full")],
+    ids=str,
+)
+def test_no_ending_moves_a_trial_that_another_worker_has_taken(
+    worker: WorkerContext, ending: TrialState | OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robbed = worker_of(worker)
+    claimed = robbed.claim()
+
+    def be_robbed(*_args: Any) -> TrialResult:
+        Ownership.take(worker.storage, claimed.ownership.trial_id)
+        if isinstance(ending, OSError):
+            raise ending
+        return TrialResult(ending, (1.0,) if ending == TrialState.COMPLETE else ())
+
+    monkeypatch.setattr("automl_tf.search.worker.run_trial", be_robbed)
+    with contextlib.suppress(OSError):
+        robbed._run(claimed)
+    assert worker.study.trials[claimed.trial.number].state == TrialState.RUNNING
+
+
+def test_trials_of_killed_workers_are_queued_unless_another_worker_has_them(
+    worker: WorkerContext,
+) -> None:
+    mine, others = worker_of(worker).claim(), worker_of(worker).claim()
+    others.trial.set_user_attr(WORKER, dataclasses.replace(this_process(), host="other").name)
+    opened = OpenStudy(worker.storage, worker.study, worker.record, "")
+    _save_trials_of(opened, {this_process().name})
+    states = {trial.number: trial.state for trial in worker.study.trials}
+    assert states[mine.trial.number] == TrialState.WAITING
+    assert states[others.trial.number] == TrialState.RUNNING
 
 
 def die(home: Path, made: StudyRecord, told: Any) -> None:
