@@ -70,18 +70,26 @@ class UserError(Exception):
         return f"{text} ({where})" if where else text
 
 
+class DeadDeviceError(Exception):
+    """The device does not answer this process any more; a new process can use it.
+
+    The command line prints the reason and exits with ``FAILURE``, so that whoever started a worker
+    starts another one.
+    """
+
+
 def disk_is_full(error: BaseException) -> bool:
     """Returns True if an error, or a cause of it, says that a disk is full."""
     return any(
         getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         or any(words in str(cause) for words in FULL)
-        for cause in _causes(error)
+        for cause in causes(error)
     )
 
 
 def is_io_error(error: BaseException) -> bool:
     """Returns whether an error, or one behind it, comes from a disk or a network."""
-    return any(isinstance(cause, OSError) for cause in _causes(error))
+    return any(isinstance(cause, OSError) for cause in causes(error))
 
 
 def full_disk(error: BaseException) -> UserError:
@@ -97,7 +105,13 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0]
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yields an error and every error behind it: its causes, and those it was raised beside."""
+    seen: dict[int, BaseException] = {}
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen[id(one)] = one
+            waiting += [one.__context__, one.__cause__]
+            yield one

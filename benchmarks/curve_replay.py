@@ -296,7 +296,7 @@ def _options() -> argparse.Namespace:
 
 def _contests(folder: Path, sizes: Mapping[str, int]) -> list[Contest]:
     curves = read_curves(folder, sizes)
-    known, risen = derive_prior.read_known(folder, sizes), derive_shapes.usable(curves)
+    known, risen = derive_prior.read_known(folder, sizes), curves
     return [
         Contest(
             runs,

@@ -24,15 +24,17 @@ from torch import Tensor
 
 from automl_tf.data.prepare import PreparedData
 from automl_tf.data.subwords import BOS, EOS, PAD
-from automl_tf.decoding import ctranslate, translate
-from automl_tf.decoding.engines import Decoder
-from automl_tf.decoding.rules import Hypothesis
+from automl_tf.decoding.constraints import SearchOptions, SpecialTokens
+from automl_tf.decoding.ctranslate2 import INT8, CTranslate2Engine
+from automl_tf.decoding.hypotheses import Hypothesis
+from automl_tf.decoding.torch_engine import TorchEngine
+from automl_tf.decoding.translator import SearchEngine, Translator
+from automl_tf.device import keep_freed_memory
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer
 from automl_tf.training.checkpoints import BEST_WEIGHTS, load_best
 from automl_tf.training.events import Decision
 from automl_tf.training.fit import fit
-from automl_tf.training.machine import keep_freed_memory
 from automl_tf.training.module import build_model
 from contest import ROOT, STUDY, corpus, trial_config
 from handwritten import SHAPES
@@ -94,21 +96,24 @@ def _translate(
     method: str, model: Transformer, data: PreparedData, beam_size: int
 ) -> tuple[list[Hypothesis], float]:
     """Our own searches or CTranslate2, and the least CPU-seconds of two times."""
-    options: dict[str, Any] = {"bos": BOS, "eos": EOS, "pad": PAD, "beam_size": beam_size}
-    if beam_size > GREEDY:
-        options["length_penalty"] = 1.0
-    decode: Decoder = translate.decode
-    if method in (CT2_FP32, CT2_INT8):
-        decode = ctranslate.decode
-        options["arithmetic"] = "float32" if method == CT2_FP32 else ctranslate.INT8
-    else:
+    options = SearchOptions(beam_size, length_penalty=0.0 if beam_size == GREEDY else 1.0)
+    tokens, sources = SpecialTokens(BOS, EOS, PAD), data.validation.sources()
+
+    def build() -> Translator:
+        engine: SearchEngine = (
+            TorchEngine(model, tokens)
+            if method == OURS
+            else CTranslate2Engine(model, tokens, "float32" if method == CT2_FP32 else INT8)
+        )
+        return Translator(engine)
+
+    if method == OURS:
         model.bfloat16()
-    sources = data.validation.sources()
-    found = decode(model, sources, **options)
+    found = build().translate(sources, options)
     seconds = []
     for _ in range(TIMES):
         started = time.process_time()
-        decode(model, sources, **options)
+        build().translate(sources, options)
         seconds.append(time.process_time() - started)
     return found, min(seconds)
 

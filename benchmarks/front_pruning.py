@@ -152,7 +152,7 @@ def _options() -> argparse.Namespace:
 
 
 def _contests(folder: Path) -> list[Contest]:
-    curves = derive_shapes.usable(read_curves(folder, {}))
+    curves = read_curves(folder, {})
     return [
         _contest(
             name,

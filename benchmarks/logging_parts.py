@@ -30,7 +30,7 @@ from automl_tf.search.schema import BEST_STEP, NUM_PARAMETERS, REASON, SECONDS, 
 from automl_tf.tracking.client import configure_mlflow
 from automl_tf.tracking.outbox import RunState
 from automl_tf.tracking.sender import Delivery, OutboxSender
-from automl_tf.training.attention_map import AttentionMap
+from automl_tf.training.attention_maps import AttentionMap
 from automl_tf.training.events import CurvePoint, Validation
 from automl_tf.training.module import TranslationModule
 from contest import CACHE
@@ -195,7 +195,8 @@ def _tell(
     asked = opened.study.ask({name: distribution(domains[name]) for name in domains})
     config = opened.record.study.trial_config(asked.params, asked.number)
     told = TrialLogger(asked, 1, config, telling.run)
-    told.begin(config, prepare(config, places.home / "cache"), {NUM_PARAMETERS: NUM_WEIGHTS})
+    data = prepare(config, places.home / "cache")
+    told.begin(config, data, {NUM_PARAMETERS: NUM_WEIGHTS}, "fp32")
     for validation in validations:
         told.validated(validation)
     told.end(RunState.COMPLETE, None)

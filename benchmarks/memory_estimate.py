@@ -5,27 +5,24 @@
 
 Some steps and one validation of configurations from the shipped spaces, each in a process of its
 own: the most that the process holds less what it held before the training (Linux), or, where there
-is a GPU, the most that torch has allocated there. The corpus is that of
+is a GPU, the most that torch has reserved there. The corpus is that of
 studies/multi30k-en-de.yaml where its files are, else the built-in one.
 """
 
 import argparse
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from automl_tf.config.settings import Corpus, SyntheticCorpus, TrialConfig, unflatten
 from automl_tf.config.space import Domain, Scalar, read_space
 from automl_tf.data.prepare import prepare
+from automl_tf.device import PeakMemory, resolve_precision
 from automl_tf.errors import UserError
 from automl_tf.training.events import Decision
 from automl_tf.training.fit import fit
 from automl_tf.training.footprint import MEGABYTE, Extent, arithmetic_here, footprint
-from automl_tf.training.machine import peak_memory_mb
 from contest import CACHE, ROOT, STUDY
 from measuring import Case, Result, answer, measure_in_turns, medians
 from reporting import Table, new_plot, number, publish
@@ -101,10 +98,12 @@ def measure(case: Case) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         config = _config(case, Path(folder))
         data = prepare(config, CACHE)
-        guess = footprint(_as_short(config), data.sizes, Extent.of(data), arithmetic_here(config))
-        before = _restart_peak()
+        arithmetic = arithmetic_here(resolve_precision(config.training.precision))
+        guess = footprint(_as_short(config), data.sizes, Extent.of(data), arithmetic)
+        peak = PeakMemory()
+        before = peak.megabytes()
         fit(config, data, Path(folder), lambda _validation: Decision.STOP)
-        measured = _peak_mb() - before
+        measured = peak.megabytes() - before
     parts = {name: size / MEGABYTE for name, size in vars(guess).items()}
     return {ESTIMATED: guess.megabytes, MEASURED: measured, **parts}
 
@@ -127,27 +126,6 @@ def _as_short(config: TrialConfig) -> TrialConfig:
     """The configuration of a training that ends where this one is stopped."""
     training = config.training.model_copy(update={"max_steps": config.training.validate_every})
     return config.model_copy(update={"training": training})
-
-
-def _restart_peak() -> float:
-    """Memory at present, in MB, above which the peak is counted from here on."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated() / MEGABYTE
-    # 5 resets the peak to what is held now (Linux, proc(5)).
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status_mb("VmRSS")
-
-
-def _peak_mb() -> float:
-    # What `getrusage` knows on the CPU would count the parent's.
-    return peak_memory_mb() if torch.cuda.is_available() else _status_mb("VmHWM")
-
-
-def _status_mb(name: str) -> float:
-    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None, "Linux tells the memory of a process"
-    return int(found[1]) / 1024
 
 
 def main() -> None:

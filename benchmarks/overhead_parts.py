@@ -7,10 +7,9 @@ from typing import Any
 
 import optuna
 import psutil
-import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
-from lightning.pytorch.loops.optimization.automatic import Closure
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from automl_tf.config.files import read_study
@@ -23,7 +22,7 @@ from automl_tf.search.run import Locations
 from automl_tf.search.storage import default_url
 from automl_tf.tracking.client import configure_mlflow
 from automl_tf.tracking.sender import Delivery, OutboxSender
-from automl_tf.training import callback
+from automl_tf.training import callbacks
 from automl_tf.training.events import Decision
 from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule
@@ -75,7 +74,7 @@ def libraries(study: Path, shape: Shape, folder: Path, validations: int) -> Resu
     ledger.watch("MLflow", OutboxSender, "post")
     ledger.watch("MLflow", Delivery, "send_all")
     ledger.watch("checkpoints", Trainer, "save_checkpoint")
-    ledger.watch("checkpoints", callback, "save_weights")
+    ledger.watch("checkpoints", callbacks, "save_weights")
     cut = cut_corpus(study, folder, train=1.0, validation=FEW_VALIDATION_PAIRS)
     max_steps = validations * STEPS_A_VALIDATION
     _search(study, cut, shape, folder, max_steps, STEPS_A_VALIDATION)
@@ -116,11 +115,9 @@ def loop(study: Path, shape: Shape, folder: Path, batch_tokens: int) -> Result:
     ledger = Ledger()
     ledger.watch("work", TrainingBatches, "__next__")
     ledger.watch("work", TranslationModule, "training_step")
-    ledger.watch("work", torch.Tensor, "backward")
-    ledger.watch("work", MasterAdamW, "step", "zero_grad")
-    ledger.watch("work", torch.optim.lr_scheduler.LambdaLR, "step")
-    # The optimizer's step calls it, and it calls the forward and backward pass.
-    ledger.watch("Lightning", Closure, "__call__")
+    # The module calls Lightning's wrapper of the optimizer, and that calls the optimizer.
+    ledger.watch("Lightning", LightningOptimizer, "step")
+    ledger.watch("work", MasterAdamW, "step")
     config = trial_config(
         study, shape, batch_tokens=batch_tokens, max_steps=FAR_AWAY, validate_every=FAR_AWAY
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accounts import Account
-from automl_tf.training.signals import StopRequest
+from automl_tf.signals import StopRequest
 
 SAVING_SECONDS = 90
 """How long a search may take to leave once it is asked to."""

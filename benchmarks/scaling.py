@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from automl_tf.config.settings import ModelConfig, TrainingConfig
+from automl_tf.device import keep_freed_memory, resolve_precision
 from automl_tf.model.loss import label_smoothed_cross_entropy
 from automl_tf.model.size import VocabSizes
 from automl_tf.model.transformer import Transformer
-from automl_tf.training.machine import keep_freed_memory, precision
 from automl_tf.training.optimizer import MasterAdamW
 from measuring import Case, Result, Stopwatch, answer, measure_in_turns, medians
 from reporting import Table, new_plot, number, publish
@@ -59,7 +59,7 @@ def measure(case: Case) -> Result:
     vocabulary, length = case["vocabulary"], case["length"]
     vocab = VocabSizes(vocabulary, vocabulary, joint=True, outputs=vocabulary)
     model = Transformer(config, vocab, max_length=length)
-    if precision(training).startswith("bf16"):
+    if resolve_precision(training.precision) == "bf16":
         model.bfloat16()
     model.train()
     optimizer = MasterAdamW(
@@ -81,8 +81,8 @@ def measure(case: Case) -> Result:
             target_out_BT,
             training.label_smoothing,
         ).smoothed
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        num_tokens = target_out_BT.numel()
+        optimizer.add_gradients(loss * num_tokens, num_tokens)
         optimizer.step()
         if stopwatch.lap():
             return {SECONDS: stopwatch.seconds_a_step, LARGEST: _peak_mb() - before}

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 from accounts import Account
 from automl_tf.config.files import read_study
 from automl_tf.config.settings import Corpus, FilesCorpus, SplitFiles
-from automl_tf.training.signals import StopRequest, stop_on_signals
+from automl_tf.signals import StopRequest, stop_on_signals
 from contest import STUDY
 from race import race
 from reporting import RESULTS, Table, new_plot, percent, publish

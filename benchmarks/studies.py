@@ -28,8 +28,8 @@ def cut_corpus(study: Path, folder: Path, train: float, validation: float) -> Fi
         ("train", whole.train, train),
         ("validation", whole.validation, validation),
     ):
-        for side in ("source", "target"):
-            lines = table[side][: max(1, round(share * len(table)))]
+        for side, texts in (("source", table.sources()), ("target", table.targets())):
+            lines = texts[: max(1, round(share * len(table)))]
             path = folder / f"{split}.{side}"
             path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             splits.setdefault(split, {})[side] = str(path)

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from automl_tf.config.presets import PAPER_ROWS
 from automl_tf.config.settings import GROUPS, Corpus, SplitFiles, TrialConfig
 from automl_tf.config.space import Choices, Range
 from automl_tf.config.study import DIRECTIONS, Budget, Confirm, Pruner, Sampler, StudyConfig
@@ -58,9 +59,44 @@ BOUNDS = {
 """Pydantic's bounds by the attribute that holds the value."""
 
 
+PRESETS = """\
+## Presets
+
+The rows of Table 3 of "Attention Is All You Need" by name. `preset: big` at the top of a study or
+of a training configuration, or `--set preset=big`, sets the columns of the table (`model.*`,
+`training.label_smoothing`, `training.max_steps`) and the schedule and optimizer of section 5.3. In
+a study this is fixed where the space does not search it. What the file gives itself beats a preset
+in the file; what `--set` gives beats everything, a preset included. The settings are recorded, not
+the name. Batches (the paper's have 25,000 tokens a side) and vocabulary (37,000) stay as they are.
+
+| preset | d_model | layers | d_ff | heads | d_k | d_v | dropout | label smoothing | steps |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def _presets() -> Iterator[str]:
+    rows = []
+    for name, row in PAPER_ROWS.items():
+        model = row.model
+        cells = (
+            f"`{name}`",
+            model.d_model,
+            model.encoder_layers,
+            model.d_ff,
+            model.num_heads,
+            model.head_width,
+            model.value_width,
+            model.dropout,
+            row.label_smoothing,
+            row.max_steps,
+        )
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    yield PRESETS + "\n".join(rows) + "\n"
+
+
 def page() -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, *_groups(), *_study(), *_corpora(), *_domains()])
+    return "\n".join([INTRODUCTION, *_groups(), *_presets(), *_study(), *_corpora(), *_domains()])
 
 
 def _groups() -> Iterator[str]:

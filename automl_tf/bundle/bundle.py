@@ -4,7 +4,7 @@ Loading executes nothing from the directory: weights are safetensors, the rest i
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +15,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from automl_tf.bundle.text_translator import TextTranslator
 from automl_tf.config.files import read_export, to_yaml
-from automl_tf.config.settings import TrialConfig
-from automl_tf.data.characters import normalize
+from automl_tf.config.settings import Engine, TrialConfig
 from automl_tf.data.subwords import BOS, EOS, PAD
 from automl_tf.data.vocabulary import Vocabulary
-from automl_tf.decoding.engines import decoder, decoding_batches
+from automl_tf.decoding.constraints import LengthBound, SearchOptions, SpecialTokens
+from automl_tf.decoding.translator import Translator
+from automl_tf.device import choose_attention_kernels, default_device, inference_dtype, is_gpu
 from automl_tf.errors import Place, UserError
 from automl_tf.model.transformer import Transformer
 
@@ -49,17 +51,45 @@ class Bundle:
     weights: Mapping[str, Tensor]
     card: Mapping[str, Any]
 
-    @cached_property
-    def model(self) -> Transformer:
-        """The model with its weights, ready to translate, on the GPU where there is one."""
-        model = Transformer(
-            self.config.model,
-            self.vocabulary.sizes,
-            max_length=self.config.data.longest_sequence,
-            pad_id=PAD,
+    @property
+    def length_bound(self) -> LengthBound:
+        """How long a translation may become."""
+        return LengthBound(**self.card.get("length_bound", {}))
+
+    def translator(
+        self,
+        *,
+        engine: Engine | None = None,
+        device: str | None = None,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+    ) -> TextTranslator:
+        """A translator of raw text; the model behind it is built once for an engine and a device.
+
+        Args:
+            engine: What searches, as configured when not given.
+            device: Where torch computes, in torch's words; the machine's own choice when not given.
+                CTranslate2 computes on the CPU.
+            beam_size: Hypotheses of the beam search, as configured when not given.
+            length_penalty: Its length penalty, as configured when not given.
+
+        Raises:
+            UserError: If the engine's package is missing.
+        """
+        decoding = self.config.decoding
+        engine = engine or decoding.engine
+        place = _place(engine, device)
+        if (engine, place) not in self._translators:
+            model = self._models.get(place) or self._build(place)
+            self._translators[engine, place] = Translator.of(
+                model, engine, SpecialTokens(BOS, EOS, PAD), self.length_bound
+            )
+        options = SearchOptions(
+            decoding.beam_size if beam_size is None else beam_size,
+            decoding.length_penalty if length_penalty is None else length_penalty,
         )
-        model.load_state_dict(dict(self.weights))
-        return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        longest = self.config.data.max_length
+        return TextTranslator(self._translators[engine, place], self.vocabulary, longest, options)
 
     def translate(
         self,
@@ -67,51 +97,43 @@ class Bundle:
         beam_size: int | None = None,
         length_penalty: float | None = None,
     ) -> list[str]:
-        """Translates sentences, each by itself; an empty one stays empty.
+        """Translates sentences with the configured engine; see `TextTranslator.translate`.
 
         Args:
-            sentences: Raw text; beyond the longest length trained on it is cut.
+            sentences: Raw text.
             beam_size: Hypotheses of the beam search, as configured when not given.
             length_penalty: Its length penalty, as configured when not given.
         """
-        translations = [""] * len(sentences)
-        for batch in self.translate_batches(sentences, beam_size, length_penalty):
-            for index, text in batch.items():
-                translations[index] = text
-        return translations
+        translator = self.translator(beam_size=beam_size, length_penalty=length_penalty)
+        return translator.translate(sentences)
 
-    def translate_batches(
-        self,
-        sentences: Sequence[str],
-        beam_size: int | None = None,
-        length_penalty: float | None = None,
-    ) -> Iterator[dict[int, str]]:
-        """Yields what ``translate`` returns batch by batch, by the index of the sentence.
+    @property
+    def model(self) -> Transformer:
+        """The model with its weights, where and as the configured engine takes it."""
+        place = _place(self.config.decoding.engine, None)
+        return self._models.get(place) or self._build(place)
 
-        Args:
-            sentences: Raw text; an empty one is in no batch.
-            beam_size: As for ``translate``.
-            length_penalty: As for ``translate``.
-        """
-        decoding = self.config.decoding
-        beam_size = beam_size or decoding.beam_size
-        kept = [index for index, text in enumerate(sentences) if normalize(text)]
-        encoded = self.vocabulary.source.encode_batch([sentences[index] for index in kept])
-        sources = [[*ids[: self.config.data.max_length], EOS] for ids in encoded]
-        for batch in decoding_batches(decoding.engine, self.model, sources, beam_size):
-            best = decoder(decoding.engine)(
-                self.model,
-                [sources[number] for number in batch],
-                bos=BOS,
-                eos=EOS,
-                pad=PAD,
-                beam_size=beam_size,
-                length_penalty=(
-                    decoding.length_penalty if length_penalty is None else length_penalty
-                ),
-            )
-            texts = self.vocabulary.target.decode_batch([list(found.tokens) for found in best])
-            yield {kept[number]: text for number, text in zip(batch, texts, strict=True)}
+    @cached_property
+    def _translators(self) -> dict[tuple[Engine, torch.device], Translator]:
+        return {}
+
+    @cached_property
+    def _models(self) -> dict[torch.device, Transformer]:
+        return {}
+
+    def _build(self, device: torch.device) -> Transformer:
+        """The model with its weights on a device, in the dtype in which it translates there."""
+        model = Transformer(
+            self.config.model,
+            self.vocabulary.sizes,
+            max_length=self.config.data.longest_sequence,
+            pad_id=PAD,
+        )
+        model.load_state_dict(dict(self.weights))
+        choose_attention_kernels()
+        dtype = inference_dtype() if is_gpu(device) else torch.float32
+        self._models[device] = model.to(device, dtype).eval()
+        return self._models[device]
 
     def save(self, directory: Path) -> None:
         """Writes the bundle in place of an older one.
@@ -130,6 +152,13 @@ class Bundle:
         for path in sorted(unfinished.iterdir(), key=lambda path: path.name == CARD):
             path.replace(directory / path.name)
         unfinished.rmdir()
+
+
+def _place(engine: Engine, device: str | None) -> torch.device:
+    """The device that an engine takes the model from."""
+    if engine == "ctranslate2":
+        return torch.device("cpu")
+    return default_device() if device is None else torch.device(device)
 
 
 def is_free(directory: Path) -> bool:
@@ -156,7 +185,7 @@ def load(directory: Path) -> Bundle:
         raise _damaged(directory, error) from None
     config = read_export(directory / CONFIG).trial_config()
     bundle = Bundle(config, Vocabulary.load(directory), weights, card)
-    _check_weights(bundle, directory)
+    _check(bundle, directory)
     return bundle
 
 
@@ -199,7 +228,11 @@ def _damaged(directory: Path, error: Exception) -> UserError:
     )
 
 
-def _check_weights(bundle: Bundle, directory: Path) -> None:
+def _check(bundle: Bundle, directory: Path) -> None:
+    try:
+        bundle.length_bound  # noqa: B018 - reading it compares names
+    except TypeError as error:
+        raise _damaged(directory, ValueError(f"its length_bound is none: {error}")) from None
     try:
         bundle.model  # noqa: B018 - building it compares names and shapes
     except RuntimeError as error:

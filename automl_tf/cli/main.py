@@ -9,7 +9,7 @@ from rich.console import Console
 
 from automl_tf.cli.models import evaluate, export, train, translate
 from automl_tf.cli.studies import report, search, show, studies, sync, ui, worker
-from automl_tf.errors import ExitCode, UserError, disk_is_full, full_disk
+from automl_tf.errors import DeadDeviceError, ExitCode, UserError, disk_is_full, full_disk
 
 app = typer.Typer(
     name="automl-tf",
@@ -30,6 +30,8 @@ def main() -> None:
         app()
     except UserError as error:
         _refuse(error)
+    except DeadDeviceError as error:
+        _refuse(error, ExitCode.FAILURE)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
@@ -42,8 +44,8 @@ def main() -> None:
         _refuse(full_disk(error))
 
 
-def _refuse(error: UserError) -> NoReturn:
+def _refuse(error: Exception, status: ExitCode = ExitCode.USER_ERROR) -> NoReturn:
     Console(stderr=True, soft_wrap=True, highlight=False).print(
         f"error: {error}", markup=False, style="red"
     )
-    sys.exit(ExitCode.USER_ERROR)
+    sys.exit(status)

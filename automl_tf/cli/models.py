@@ -1,14 +1,12 @@
 """The commands ``export``, ``train``, ``evaluate`` and ``translate``."""
 
 import dataclasses
-import itertools
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from automl_tf.cli.lines import read_blocks
 from automl_tf.cli.options import (
     DEFAULT_HOME,
     AsJson,
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 BundleDirectory = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="Directory that `train` wrote.")
 ]
-LINES_AT_ONCE = 1024
-"""Lines that are translated together."""
 
 
 def export(
@@ -107,8 +103,8 @@ def train(
     from automl_tf.cli.display import TrainingDisplay
     from automl_tf.release.train import TrainHooks
     from automl_tf.release.train import train as train_export
+    from automl_tf.signals import stop_on_signals
     from automl_tf.training.events import Outcome
-    from automl_tf.training.signals import stop_on_signals
 
     display = TrainingDisplay(read.training.max_steps, quiet=quiet or as_json)
     with stop_on_signals() as stop, display:
@@ -119,6 +115,7 @@ def train(
             tracking,
             TrainHooks(display.validated, display.progress, stop.is_set),
         )
+    _tell_of_split(trained.num_split, read.data.max_length)
     if as_json:
         typer.echo(format_json(_trained_json(trained)))
     else:
@@ -201,6 +198,7 @@ def evaluate(
         evaluated = scoring.evaluate_files(loaded, source.absolute(), target.absolute())
     else:
         evaluated = scoring.evaluate_test(loaded, home.absolute() / "cache")
+    _tell_of_split(evaluated.num_split, loaded.config.data.max_length)
     if output is not None:
         output.write_text("".join(f"{line}\n" for line in evaluated.hypotheses), encoding="utf-8")
     if as_json:
@@ -222,7 +220,7 @@ def translate(
         float | None, typer.Option(min=0.0, max=5.0, help="Length penalty. Default: the bundle's.")
     ] = None,
 ) -> None:
-    """Translates text line by line.
+    """Translates text line by line; a line that is typed or piped is answered at once.
 
     Example: `echo "A man rides a bike." | automl-tf translate model`
     """
@@ -230,9 +228,12 @@ def translate(
     from automl_tf.bundle.bundle import load
 
     loaded = load(bundle)
-    for lines in _blocks(file):
-        for translation in loaded.translate(lines, beam_size, length_penalty):
-            typer.echo(translation)
+    translator = loaded.translator(beam_size=beam_size, length_penalty=length_penalty)
+    try:
+        for lines in read_blocks(file):
+            typer.echo("\n".join(translator.translate(lines)))
+    finally:
+        _tell_of_split(translator.num_split, loaded.config.data.max_length)
 
 
 def evaluation_lines(evaluation: "Evaluation") -> list[str]:
@@ -250,24 +251,12 @@ def _evaluation_json(evaluation: "Evaluation") -> dict[str, object]:
     return {**told.pop("scores"), **told}
 
 
-def _blocks(file: Path | None) -> Iterator[list[str]]:
-    """Yields blocks of lines of a file or of standard input; single lines of a terminal."""
-    name = str(file or "standard input")
-    size = 1 if file is None and sys.stdin.isatty() else LINES_AT_ONCE
-    try:
-        stream = sys.stdin.buffer if file is None else file.open("rb")
-        with stream:
-            numbered = enumerate(stream, start=1)
-            while block := list(itertools.islice(numbered, size)):
-                yield [_decoded(line, number, name) for number, line in block]
-    except OSError as error:
-        rule = f"{name} cannot be read: {error.strerror}."
-        raise UserError(rule, "Check the path.", Place(file)) from None
-
-
-def _decoded(line: bytes, number: int, name: str) -> str:
-    try:
-        return line.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        rule = f"Line {number} of {name} is not UTF-8."
-        raise UserError(rule, "Convert the text to UTF-8.") from None
+def _tell_of_split(count: int, longest: int) -> None:
+    """Says on standard error that input was longer than what the model was trained on."""
+    if count:
+        verb = "was" if count == 1 else "were"
+        typer.echo(
+            f"note: {format_plural(count, 'line')} of more than {longest} subwords {verb} "
+            "translated in parts.",
+            err=True,
+        )

@@ -9,6 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 from typing_extensions import TypedDict
 
 from automl_tf.config.base import Seed, StoredName
+from automl_tf.config.presets import expand_preset
 from automl_tf.config.rules import unknown_key, validate_document
 from automl_tf.config.settings import GROUPS, TrialConfig, default_settings, setting_types
 from automl_tf.config.space import Space, check_setting, read_space
@@ -67,15 +68,17 @@ class Export(TrialConfig):
 def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """Reads a study and its space and proves that every proposal will be legal.
 
-    Overrides are ``KEY=VALUE`` words; a key of a setting's group is meant for ``fixed``.
+    Overrides are ``KEY=VALUE`` words; a key of a setting's group is meant for ``fixed``. What the
+    preset of the study sets is fixed as well, but for what is searched.
 
     Raises:
         UserError: For any mistake in one of the two files.
     """
     document = _overridden(read_yaml(path), overrides, fixes_settings=True)
-    config = validate_document(StudyConfig, document)
+    config = validate_document(StudyConfig, expand_preset(document, "fixed"))
     space, space_document = read_space(config.space)
-    study = Study(config, space)
+    document = expand_preset(document, "fixed", searched=space.domains)
+    study = Study(validate_document(StudyConfig, document), space)
     _check_fixed(study, document)
     _check_start_with(study, document)
     _check_pruner(study, document)
@@ -90,7 +93,7 @@ def read_export(path: Path, overrides: Sequence[str] = ()) -> Export:
     Raises:
         UserError: For any mistake in the file.
     """
-    return validate_document(Export, _overridden(read_yaml(path), overrides))
+    return validate_document(Export, expand_preset(_overridden(read_yaml(path), overrides)))
 
 
 def to_yaml(

@@ -44,11 +44,11 @@ class _Corpus(Settings):
 
 
 class SyntheticCorpus(_Corpus):
-    """The built-in English-German grammar: the same text everywhere, from a seed."""
+    """The sample corpus: English and German from a grammar, the same text everywhere."""
 
     kind: Literal["synthetic"]
     source_lang: Language = "en"
-    """The grammar writes English and German, in either direction."""
+    """English or German; the corpus goes in either direction."""
     target_lang: Language = "de"
     """The other of the two languages."""
     train_pairs: Annotated[int, Field(ge=100, le=100_000)] = 20_000
@@ -194,7 +194,7 @@ class TrainingConfig(Settings):
     batch_tokens: Annotated[int, Field(ge=16)] = 2048
     """Tokens of one forward pass: sentences times the longest sentence, padding counted."""
     accumulate: Count = 1
-    """Batches whose gradients are averaged into one optimizer step."""
+    """Batches of one optimizer step, whose gradient is the mean over the tokens of all of them."""
     max_steps: Count = 6000
     """Optimizer steps of the whole training."""
     validate_every: Count = 500
@@ -211,8 +211,8 @@ class TrainingConfig(Settings):
     beta2: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.98
     """Decay of AdamW's second moment."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the forward and backward pass; auto takes bf16 where the machine is fast at
-    it. Master weights are fp32 either way."""
+    """Arithmetic of the forward and backward pass; auto takes the one that the machine is faster
+    at, and in a study what its first machine took. Master weights are fp32 either way."""
     average_checkpoints: Count = 1
     """Last validated weights that are averaged into the final model; 1 keeps the best alone."""
 
@@ -227,7 +227,7 @@ class DataConfig(Settings):
     joint_vocab: bool = True
     """One vocabulary for both languages."""
     max_length: Annotated[int, Field(ge=2, le=8192)] = 128
-    """Longest sentence, in subwords, that is trained on; longer input is cut when translating."""
+    """Longest sentence, in subwords, that is trained on; longer input is translated in parts."""
     max_ratio: Annotated[float, Field(ge=1.0)] = 9.0
     """Largest ratio between the lengths of a training pair, in subwords."""
     deduplicate: bool = True

@@ -66,6 +66,45 @@ class Document:
         written.sort(key=lambda location: self.lines[location])
         return self.place((given or written or locations)[-1])
 
+    def get(self, location: Location) -> Any:  # noqa: ANN401 - any YAML value
+        """Returns the value at a location, or None if there is none."""
+        value: Any = self.data
+        for part in location:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    def without(self, location: Location) -> "Document":
+        """Returns a document without the value at a location; what is known of its place stays."""
+        data = copy.deepcopy(self.data)
+        inner: Any = data
+        for part in location[:-1]:
+            inner = inner[part]
+        del inner[location[-1]]
+        return replace(self, data=data)
+
+    def with_default(self, location: Location, value: Any, source: Location) -> "Document":  # noqa: ANN401
+        """Returns a document with a value that stands for what was given at another location.
+
+        A value that is given itself stays, unless the other one comes from the command line and it
+        does not.
+        """
+        data: Any = copy.deepcopy(self.data)
+        inner = data
+        for part in location[:-1]:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                return self
+        overrides, lines = dict(self.overrides), dict(self.lines)
+        is_overridden = any(location[: depth + 1] in overrides for depth in range(len(location)))
+        if location[-1] in inner and (is_overridden or source not in overrides):
+            return self
+        inner[location[-1]] = value
+        if source in overrides:
+            overrides[location] = overrides[source]
+        elif source in lines:
+            lines[location] = lines[source]
+        return replace(self, data=data, overrides=overrides, lines=lines)
+
     def part(self, key: str) -> "Document":
         """Returns the part of the file under a top-level key."""
         lines = {location[1:]: line for location, line in self.lines.items() if location[0] == key}

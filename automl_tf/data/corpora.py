@@ -1,25 +1,33 @@
-"""Parallel corpora: the built-in grammar, files and the Hub, each as tables of sentences."""
+"""Parallel corpora: the sample corpus, files and the Hub, each as tables of sentence pairs."""
 
 import hashlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
-from datasets import Dataset
+import pyarrow as pa
 
 from automl_tf.config.settings import Corpus, FilesCorpus, HubCorpus, SplitFiles, SyntheticCorpus
-from automl_tf.data import synthetic
-from automl_tf.data.columns import TableColumns, sentences
-from automl_tf.data.hub import read_hub
-from automl_tf.data.lines import read_aligned
-from automl_tf.data.splits import SPLITS, Splits, stored_splits
-from automl_tf.data.stamps import Stamps, recall, remember
-from automl_tf.data.tables import read_table
+from automl_tf.data import sample
+from automl_tf.data.cache import digest, ensure_entry
+from automl_tf.data.fingerprints import Stamps, recall, remember
+from automl_tf.data.pairs import Pair, PairReader, PairTable, write_pairs
+from automl_tf.data.readers.columns import TableColumns
+from automl_tf.data.readers.hub import HubSplit, demand_dataset
+from automl_tf.data.readers.tables import Table
+from automl_tf.data.readers.text_files import AlignedFiles
 from automl_tf.errors import Place, UserError
 
-_HASHED_AT_ONCE = 10_000
+SPLITS = ("train", "validation", "test")
+
+# Raise it whenever the tables of stored corpora change their form.
+_FORMAT = 2
+
+Splits = Mapping[str, PairTable | None]
+"""A table for each split; None if there is no such one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,24 +35,27 @@ class ParallelCorpus:
     """Sentences and their translations, as they stand in the corpus.
 
     Attributes:
-        train: Table with the text columns source and target.
-        validation: As train.
-        test: As train, if the corpus has a test split.
+        train: The training pairs.
+        validation: The validation pairs.
+        test: The test pairs, if the corpus has a test split.
         fingerprint: SHA-256 of the text of all splits.
         source_lang: Language code of the source.
         target_lang: Language code of the target.
     """
 
-    train: Dataset
-    validation: Dataset
-    test: Dataset | None
+    train: PairTable
+    validation: PairTable
+    test: PairTable | None
     fingerprint: str
     source_lang: str
     target_lang: str
 
 
 def load_corpus(config: Corpus, cache_dir: Path) -> ParallelCorpus:
-    """Reads a corpus.
+    """Reads a corpus from beginning to end, once.
+
+    The text goes to a file without a name in ``cache_dir``, which is gone when the corpus is no
+    longer used, however the process ends.
 
     Args:
         config: Which corpus.
@@ -55,7 +66,7 @@ def load_corpus(config: Corpus, cache_dir: Path) -> ParallelCorpus:
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
     stamps = Stamps.of(config)
-    splits = _reader(config)(cache_dir)
+    splits = _read(config, cache_dir)
     for name in SPLITS:
         _demand_text(splits[name], name)
     fingerprint = _fingerprint(splits)
@@ -88,27 +99,55 @@ def read_pair(files: SplitFiles) -> tuple[list[str], list[str]]:
     """
     assert files.source is not None
     assert files.target is not None
-    split = read_aligned(files.source, files.target)
-    return split["source"][:], split["target"][:]
+    pairs = list(AlignedFiles(files.source, files.target))
+    return [source for source, _ in pairs], [target for _, target in pairs]
 
 
-def _reader(config: Corpus) -> Callable[[Path], Splits]:
+def _read(config: Corpus, cache_dir: Path) -> Splits:
     match config:
         case SyntheticCorpus():
-            return partial(_read_synthetic, config)
+            # It takes some seconds to make, and a search asks again and again.
+            entry = cache_dir / "synthetic" / f"{_FORMAT}-{Stamps.of(config).name}"
+            return _stored(entry, lambda: _generate(config))
         case FilesCorpus():
-            return partial(_read_files, config)
+            return _spooled(_file_readers(config), cache_dir)
+        case HubCorpus() if Path(config.name).is_dir():
+            return _spooled(_hub_readers(config, cache_dir), cache_dir)
         case HubCorpus():
-            return partial(read_hub, config, _columns(config))
+            # What was fetched once is served without network, so that a study reads the same text
+            # from its first trial to its last even where the dataset moves on.
+            entry = cache_dir / "hub" / digest([_FORMAT, config.model_dump(mode="json")])
+            return _stored(entry, lambda: _fetch(config, cache_dir))
 
 
-def _read_synthetic(config: SyntheticCorpus, cache_dir: Path) -> Splits:
-    # The grammar takes some seconds for a large corpus, and a search asks again and again.
-    entry = cache_dir / "synthetic" / Stamps.of(config).name
-    return stored_splits(entry, partial(_generate, config))
+def _stored(entry: Path, get: Callable[[], Mapping[str, Iterable[Pair] | None]]) -> Splits:
+    """The splits of a cache entry, made or fetched if they are not there."""
+
+    def build(folder: Path) -> None:
+        for name, pairs in get().items():
+            if pairs is not None:
+                write_pairs(folder / f"{name}.arrow", pairs)
+
+    ensure_entry(entry, build)
+    paths = {name: entry / f"{name}.arrow" for name in SPLITS}
+    return {name: PairTable(path) if path.exists() else None for name, path in paths.items()}
 
 
-def _generate(config: SyntheticCorpus) -> Splits:
+def _spooled(readers: Mapping[str, PairReader | None], cache_dir: Path) -> Splits:
+    """The splits in files without a name."""
+    return {
+        name: None if reader is None else _spool(reader, cache_dir)
+        for name, reader in readers.items()
+    }
+
+
+def _spool(reader: PairReader, cache_dir: Path) -> PairTable:
+    file = cast("BinaryIO", tempfile.TemporaryFile(dir=cache_dir))  # noqa: SIM115 - the table's
+    write_pairs(file, reader)
+    return PairTable(file)
+
+
+def _generate(config: SyntheticCorpus) -> Mapping[str, Iterable[Pair]]:
     languages = (config.source_lang, config.target_lang)
     if set(languages) != {"en", "de"}:
         raise UserError(
@@ -116,28 +155,40 @@ def _generate(config: SyntheticCorpus) -> Splits:
             "Use en and de, in either direction, or a corpus of files.",
             Place(key="corpus.source_lang"),
         )
-    splits = synthetic.generate(
+    splits = sample.generate(
         config.train_pairs, config.validation_pairs, config.test_pairs, config.seed
     )
-    source, target = languages.index("en"), languages.index("de")
+    if languages == ("en", "de"):
+        return splits
+    return {name: [(target, source) for source, target in splits[name]] for name in splits}
+
+
+def _fetch(config: HubCorpus, cache_dir: Path) -> Mapping[str, PairReader | None]:
+    demand_dataset(config)
+    return _hub_readers(config, cache_dir)
+
+
+def _hub_readers(config: HubCorpus, cache_dir: Path) -> Mapping[str, PairReader | None]:
     return {
-        name: sentences([pair[source] for pair in pairs], [pair[target] for pair in pairs])
-        for name, pairs in splits.items()
+        name: HubSplit(config, name, _columns(config), cache_dir)
+        if getattr(config, name) is not None
+        else None
+        for name in SPLITS
     }
 
 
-def _read_files(config: FilesCorpus, cache_dir: Path) -> Splits:
-    def read(files: SplitFiles, key: str) -> Dataset:
+def _file_readers(config: FilesCorpus) -> Mapping[str, PairReader | None]:
+    def reader(files: SplitFiles, key: str) -> PairReader:
         if files.table is not None:
-            return read_table(files.table, _columns(config), f"{key}.table", cache_dir)
+            return Table(files.table, _columns(config), f"{key}.table")
         assert files.source is not None
         assert files.target is not None
-        return read_aligned(files.source, files.target, key)
+        return AlignedFiles(files.source, files.target, key)
 
     return {
-        "train": read(config.train, "corpus.train"),
-        "validation": read(config.validation, "corpus.validation"),
-        "test": None if config.test is None else read(config.test, "corpus.test"),
+        "train": reader(config.train, "corpus.train"),
+        "validation": reader(config.validation, "corpus.validation"),
+        "test": None if config.test is None else reader(config.test, "corpus.test"),
     }
 
 
@@ -151,11 +202,12 @@ def _columns(config: FilesCorpus | HubCorpus) -> TableColumns:
     )
 
 
-def _demand_text(split: Dataset | None, name: str) -> None:
+def _demand_text(split: PairTable | None, name: str) -> None:
     if split is None:
         return
     for side in ("source", "target"):
-        if not any(text.strip() for text in split[side]):
+        texts = (text for chunk in split.chunks() for text in getattr(chunk, f"{side}s"))
+        if not any(text.strip() for text in texts):
             raise UserError(
                 f"The {side} of the {name} split has no text in any of its {len(split)} pairs.",
                 "Check that the file or column is the right one.",
@@ -170,10 +222,19 @@ def _fingerprint(splits: Splits) -> str:
         checksum.update(f"{name}:{None if split is None else len(split)};".encode())
         if split is None:
             continue
-        for rows in split.iter(batch_size=_HASHED_AT_ONCE):
-            for side in ("source", "target"):
-                texts = [text.encode("utf-8") for text in rows[side]]
+        for chunk in split.arrow_chunks():
+            for side in chunk.columns:
+                lengths, text = _content(side)
                 # With the lengths, no text can move from one sentence to the next unnoticed.
-                checksum.update(np.array([len(text) for text in texts], dtype="<i8").tobytes())
-                checksum.update(b"".join(texts))
+                checksum.update(lengths)
+                checksum.update(text)
     return checksum.hexdigest()
+
+
+def _content(texts: pa.LargeStringArray) -> tuple[bytes, memoryview]:
+    """The lengths in bytes of some texts, as little-endian int64, and their UTF-8."""
+    _, offset_buffer, data = texts.buffers()
+    offsets = np.frombuffer(offset_buffer, dtype="<i8")
+    offsets = offsets[texts.offset : texts.offset + len(texts) + 1]
+    text = memoryview(data or b"")[offsets[0] : offsets[-1]]
+    return np.diff(offsets).astype("<i8").tobytes(), text

@@ -1,17 +1,26 @@
 """Splits as subword ids: memory-mapped, sentence after sentence in one array a side."""
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from automl_tf.data.arrow_files import column, read_arrow, write_arrow
+from automl_tf.data.pairs import PairTable
 from automl_tf.data.subwords import EOS, UNK, Subwords
+from automl_tf.data.text import normalize
 
-_ENCODED_AT_ONCE = 10_000
+SIDES = ("source", "target")
+
+_ID, _OFFSET = np.dtype("<i4"), np.dtype("<i8")
+# Words that an encoder remembers before it forgets them all: some 100 MB.
+_MOST_WORDS = 500_000
+_RENUMBERED_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +108,39 @@ class EvaluationSplit(EncodedSplit):
     target_text: list[str]
 
 
-def encode(subwords: Subwords, texts: Sequence[str]) -> Ragged:
-    """Sentences as ids, without special symbols."""
-    flat: list[npt.NDArray[np.int32]] = []
-    lengths: list[int] = []
-    for start in range(0, len(texts), _ENCODED_AT_ONCE):
-        batch = subwords.encode_batch(texts[start : start + _ENCODED_AT_ONCE])
-        lengths.extend(map(len, batch))
-        flat.extend(np.array(sentence, dtype=np.int32) for sentence in batch)
-    ids = np.concatenate(flat) if flat else np.empty(0, dtype=np.int32)
-    return Ragged(ids, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
+class Encoder:
+    """Turns text into ids, each word once.
+
+    No subword crosses a space, so that the ids of a sentence are those of its words. Few words make
+    up most of a text: to look them up is many times faster than to cut them anew.
+
+    Args:
+        subwords: The vocabulary.
+    """
+
+    def __init__(self, subwords: Subwords) -> None:
+        self._subwords = subwords
+        self._ids_of_word: dict[str, bytes] = {}
+
+    def __call__(self, texts: Sequence[str]) -> Ragged:
+        """The ids of sentences, without special symbols."""
+        words = [normalize(text).split(" ") for text in texts]
+        flat = list(chain.from_iterable(words))
+        numbers = {word: number for number, word in enumerate(dict.fromkeys(flat))}
+        known = self._ids_of(list(numbers))
+        lengths = np.fromiter(map(len, known), np.int64, len(known)) // _ID.itemsize
+        vocabulary = Ragged(np.frombuffer(b"".join(known), _ID), _ends(lengths))
+        taken = vocabulary.take(np.fromiter(map(numbers.__getitem__, flat), np.int64, len(flat)))
+        counts = np.fromiter(map(len, words), np.int64, len(words))
+        return Ragged(taken.ids, taken.offsets[_ends(counts)])
+
+    def _ids_of(self, words: list[str]) -> list[bytes]:
+        if len(self._ids_of_word) > _MOST_WORDS:
+            self._ids_of_word.clear()
+        new = [word for word in words if word not in self._ids_of_word]
+        for word, ids in zip(new, self._subwords.encode_batch(new), strict=True):
+            self._ids_of_word[word] = np.array(ids, dtype=_ID).tobytes()
+        return [self._ids_of_word[word] for word in words]
 
 
 def known_outputs(target: Ragged, num_outputs: int) -> Ragged:
@@ -117,30 +149,60 @@ def known_outputs(target: Ragged, num_outputs: int) -> Ragged:
     return Ragged(ids, target.offsets)
 
 
-def write_split(path: Path, split: EncodedSplit) -> None:
-    """Writes a split to an Arrow file."""
-    columns = {"source": _arrow(split.source), "target": _arrow(split.target)}
-    if isinstance(split, EvaluationSplit):
-        columns["source_text"] = pa.array(split.source_text, type=pa.large_string())
-        columns["target_text"] = pa.array(split.target_text, type=pa.large_string())
-    write_arrow(path, pa.table(columns))
+class SplitWriter:
+    """Writes a split of ids sentence by sentence into files that can be mapped into memory.
+
+    A context manager: the files are complete when it is left.
+
+    Args:
+        folder: Where the files are written.
+        name: Name of the split.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._files = ExitStack()
+        self._ids = {side: self._files.enter_context(_new(folder, name, side)) for side in SIDES}
+        self._folder, self._name = folder, name
+        self._lengths: dict[str, list[npt.NDArray[np.int64]]] = {side: [] for side in SIDES}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, source: Ragged, target: Ragged) -> None:
+        """Adds pairs."""
+        for side, sentences in zip(SIDES, (source, target), strict=True):
+            self._ids[side].write(np.ascontiguousarray(sentences.ids, dtype=_ID).data)
+            self._lengths[side].append(sentences.lengths)
+
+    def renumber(self, side: str, new_ids: npt.NDArray[np.int32]) -> None:
+        """Replaces each id that one side has so far."""
+        file = self._ids[side]
+        file.seek(0)
+        while block := file.read(_RENUMBERED_AT_ONCE * _ID.itemsize):
+            file.seek(-len(block), os.SEEK_CUR)
+            file.write(new_ids[np.frombuffer(block, dtype=_ID)].astype(_ID).data)
+
+    def __exit__(self, *_: object) -> None:
+        self._files.close()
+        for side, lengths in self._lengths.items():
+            offsets = _ends(np.concatenate([np.empty(0, dtype=np.int64), *lengths]))
+            offsets.astype(_OFFSET).tofile(_path(self._folder, self._name, side, "offsets"))
 
 
-def read_training_split(path: Path) -> EncodedSplit:
-    """Maps a split of ids into memory."""
-    table = read_arrow(path)
-    return EncodedSplit(_ragged(column(table, "source")), _ragged(column(table, "target")))
+def read_split(folder: Path, name: str) -> EncodedSplit:
+    """Maps what a :class:`SplitWriter` wrote into memory; nothing is read until it is used."""
+    return EncodedSplit(*(_mapped(folder, name, side) for side in SIDES))
 
 
-def read_evaluation_split(path: Path) -> EvaluationSplit:
-    """Maps a split of ids into memory, and reads its text."""
-    table = read_arrow(path)
-    return EvaluationSplit(
-        _ragged(column(table, "source")),
-        _ragged(column(table, "target")),
-        table["source_text"][:],
-        table["target_text"][:],
-    )
+def read_evaluation_split(folder: Path, name: str) -> EvaluationSplit:
+    """Maps a split of ids into memory, and reads the text that stands beside it."""
+    ids, text = read_split(folder, name), PairTable(text_path(folder, name))
+    return EvaluationSplit(ids.source, ids.target, text.sources(), text.targets())
+
+
+def text_path(folder: Path, name: str) -> Path:
+    """Where the text of a split of ids stands, if it is needed."""
+    return folder / f"{name}.arrow"
 
 
 def _sentences(ragged: Ragged) -> Iterator[npt.NDArray[np.int32]]:
@@ -148,11 +210,27 @@ def _sentences(ragged: Ragged) -> Iterator[npt.NDArray[np.int32]]:
         yield ragged.ids[start:end]
 
 
-def _arrow(ragged: Ragged) -> pa.Array:
-    return pa.LargeListArray.from_arrays(pa.array(ragged.offsets), pa.array(ragged.ids))
+def _ends(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where each of some sequences ends if they stand one after the other, after a zero."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
-def _ragged(array: pa.LargeListArray) -> Ragged:
-    return Ragged(
-        array.values.to_numpy(zero_copy_only=True), array.offsets.to_numpy(zero_copy_only=True)
+def _path(folder: Path, name: str, side: str, content: str) -> Path:
+    return folder / f"{name}.{side}.{content}"
+
+
+def _new(folder: Path, name: str, side: str) -> BinaryIO:
+    return _path(folder, name, side, "ids").open("w+b")
+
+
+def _mapped(folder: Path, name: str, side: str) -> Ragged:
+    ids, offsets = (
+        _array(_path(folder, name, side, content), dtype)
+        for content, dtype in (("ids", _ID), ("offsets", _OFFSET))
     )
+    return Ragged(ids, offsets)
+
+
+def _array(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    # An empty file cannot be mapped.
+    return np.memmap(path, dtype, "r") if path.stat().st_size else np.empty(0, dtype)

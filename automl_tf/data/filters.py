@@ -4,13 +4,15 @@ Only the training split is filtered. BLEU is computed on every pair of the other
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from automl_tf.config.settings import DataConfig
+from automl_tf.data.pairs import Chunk, Pair
 from automl_tf.errors import Place, UserError
 
 _REMEDIES = {
@@ -73,44 +75,72 @@ class FilterReport:
 
 
 def filter_by_text(
-    sources: Sequence[str],
-    targets: Sequence[str],
-    held_out: Iterable[tuple[Sequence[str], Sequence[str]]],
-    *,
-    deduplicate: bool,
-) -> tuple[list[int], FilterReport]:
+    training: Iterable[Chunk], held_out: Iterable[Chunk], *, deduplicate: bool
+) -> tuple[npt.NDArray[np.bool_], FilterReport]:
     """Leaves out empty, repeated and leaked training pairs.
 
+    Pairs are compared by 128-bit digests: two different ones among ten million are taken for equal
+    with a probability of 1e-25.
+
     Args:
-        sources: Normalised source sentences of the training split.
-        targets: Their normalised translations.
-        held_out: Normalised sources and targets of each of the other splits.
+        training: Normalised pairs of the training split.
+        held_out: Normalised pairs of the other splits.
         deduplicate: Whether repeated and leaked pairs are left out.
 
     Returns:
-        The kept pairs' indices, and the counts.
+        Whether each training pair is kept, and the counts.
     """
     held_sources: set[str] = set()
     held_targets: set[str] = set()
+    for chunk in held_out if deduplicate else ():
+        held_sources.update(chunk.sources)
+        held_targets.update(chunk.targets)
+    reasons: list[npt.NDArray[np.int8]] = []
+    digests: list[npt.NDArray[np.uint64]] = []
+    for chunk in training:
+        pairs = list(zip(*chunk, strict=True))
+        found = [_reason(pair, held_sources, held_targets) for pair in pairs]
+        reasons.append(np.array(found, dtype=np.int8))
+        if deduplicate:
+            left = (pair for pair, reason in zip(pairs, found, strict=True) if reason == _KEPT)
+            digests.append(_digests(left))
+    reason = np.concatenate(reasons)
     if deduplicate:
-        for split_sources, split_targets in held_out:
-            held_sources.update(split_sources)
-            held_targets.update(split_targets)
-    seen: set[tuple[str, str]] = set()
-    kept: list[int] = []
-    empty = duplicate = leaked = 0
-    for index, pair in enumerate(zip(sources, targets, strict=True)):
-        if not all(pair):
-            empty += 1
-        elif pair in seen:
-            duplicate += 1
-        elif pair[0] in held_sources or pair[1] in held_targets:
-            leaked += 1
-        else:
-            kept.append(index)
-            if deduplicate:
-                seen.add(pair)
-    return kept, FilterReport(len(kept), empty, duplicate, leaked)
+        kept = np.flatnonzero(reason == _KEPT)
+        reason[kept[_stood_before(np.concatenate(digests))]] = _DUPLICATE
+    counts = np.bincount(reason, minlength=len(_REASONS))
+    return reason == _KEPT, FilterReport(**dict(zip(_REASONS, counts.tolist(), strict=True)))
+
+
+_REASONS = ("kept", "empty", "duplicate", "in_validation_or_test")
+_KEPT, _EMPTY, _DUPLICATE, _LEAKED = range(len(_REASONS))
+
+
+def _reason(pair: Pair, held_sources: set[str], held_targets: set[str]) -> int:
+    source, target = pair
+    if not source or not target:
+        return _EMPTY
+    return _LEAKED if source in held_sources or target in held_targets else _KEPT
+
+
+def _digests(pairs: Iterable[Pair]) -> npt.NDArray[np.uint64]:
+    """128 bits for each pair, as two numbers."""
+    # Normalised text has no line feed, so that one between the sides keeps them apart.
+    hashed = [
+        hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=16).digest()
+        for source, target in pairs
+    ]
+    return np.frombuffer(b"".join(hashed), dtype=np.uint64).reshape(-1, 2)
+
+
+def _stood_before(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Whether each row equals an earlier one."""
+    order = np.lexsort((digests[:, 1], digests[:, 0]))
+    ordered = digests[order]
+    is_repeated = np.zeros(len(digests), dtype=bool)
+    # The sort is stable: of equal rows the first one stays in front.
+    is_repeated[order[1:]] = (ordered[1:] == ordered[:-1]).all(axis=1)
+    return is_repeated
 
 
 def filter_by_length(
@@ -125,7 +155,7 @@ def filter_by_length(
         source_lengths: Lengths of the sources in subwords, none of them zero.
         target_lengths: Lengths of the targets in subwords, none of them zero.
         data: The limits.
-        report: The counts so far.
+        report: The counts so far, these pairs among the kept ones.
 
     Returns:
         The kept pairs' indices, and the counts.
@@ -136,7 +166,7 @@ def filter_by_length(
     kept = np.flatnonzero(~too_long & ~unequal)
     return kept, dataclasses.replace(
         report,
-        kept=len(kept),
-        too_long=int(too_long.sum()),
-        ratio=int((unequal & ~too_long).sum()),
+        kept=report.kept - len(longer) + len(kept),
+        too_long=report.too_long + int(too_long.sum()),
+        ratio=report.ratio + int((unequal & ~too_long).sum()),
     )

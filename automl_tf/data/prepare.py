@@ -8,37 +8,42 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from datasets import Dataset
+import numpy.typing as npt
 
 from automl_tf.config.settings import DataConfig, TrialConfig
-from automl_tf.data.characters import normalize
-from automl_tf.data.corpora import ParallelCorpus, load_corpus
+from automl_tf.data.cache import digest, ensure_entry
+from automl_tf.data.corpora import SPLITS, ParallelCorpus, load_corpus
 from automl_tf.data.encoded import (
+    SIDES,
     EncodedSplit,
+    Encoder,
     EvaluationSplit,
-    encode,
+    SplitWriter,
     known_outputs,
     read_evaluation_split,
-    read_training_split,
-    write_split,
+    read_split,
+    text_path,
 )
-from automl_tf.data.entries import digest, ensure_entry
 from automl_tf.data.filters import FilterReport, filter_by_length, filter_by_text
-from automl_tf.data.stamps import Stamps, recall
+from automl_tf.data.fingerprints import Stamps, recall
+from automl_tf.data.pairs import Chunk, Pair, PairTable, write_pairs
+from automl_tf.data.text import normalize
 from automl_tf.data.vocabulary import Vocabulary
 from automl_tf.errors import UserError
 from automl_tf.model.size import VocabSizes
 
 # Raise it whenever the same corpus and settings would be prepared differently.
-_FORMAT = 2
+_FORMAT = 3
+
+_MOST_PAIRS = 0.999
 
 _REPORT = "filters.json"
-_TRAIN, _VALIDATION, _TEST = "train.arrow", "validation.arrow", "test.arrow"
+TRAIN, VALIDATION, TEST = SPLITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +72,12 @@ class PreparedData:
         """What a model has to know of the vocabulary."""
         return self.vocabulary.sizes
 
+    @functools.cached_property
+    def length_ratio(self) -> float:
+        """Target subwords for each of the source that 99.9 % of the training pairs stay below."""
+        ratios = self.train.target.lengths / np.maximum(self.train.source.lengths, 1)
+        return float(np.quantile(ratios, _MOST_PAIRS, method="higher"))
+
     @property
     def num_pairs(self) -> dict[str, int]:
         """Sentence pairs of each split that a training reads."""
@@ -74,8 +85,8 @@ class PreparedData:
 
     def load_test(self) -> EvaluationSplit | None:
         """The whole test split, if the corpus has one."""
-        path = self.folder / _TEST
-        return read_evaluation_split(path) if path.exists() else None
+        is_there = text_path(self.folder, TEST).exists()
+        return read_evaluation_split(self.folder, TEST) if is_there else None
 
     def __reduce__(self) -> tuple[Callable[[Path, str], "PreparedData"], tuple[Path, str]]:
         """Goes to another process as its place in the cache, and maps the same files there."""
@@ -139,8 +150,8 @@ def open_prepared(folder: Path, fingerprint: str) -> PreparedData:
     report = FilterReport(**json.loads((folder / _REPORT).read_text()))
     return PreparedData(
         Vocabulary.load(folder),
-        read_training_split(folder / _TRAIN),
-        read_evaluation_split(folder / _VALIDATION),
+        read_split(folder, TRAIN),
+        read_evaluation_split(folder, VALIDATION),
         report,
         fingerprint,
         folder,
@@ -163,52 +174,94 @@ def fixed_order(size: int) -> list[int]:
 def _build(
     corpus: ParallelCorpus, data: DataConfig, folder: Path, check: Callable[[], None]
 ) -> None:
-    vocabulary, train, report = _training_split(corpus, data, check)
+    vocabulary, report = _write_training_split(corpus, data, folder, check)
     vocabulary.save(folder)
-    write_split(folder / _TRAIN, train)
-    validation = corpus.validation.select(fixed_order(len(corpus.validation)))
-    for name, table in ((_VALIDATION, validation), (_TEST, corpus.test)):
+    for name, table in ((VALIDATION, corpus.validation), (TEST, corpus.test)):
         check()
         if table is not None:
-            write_split(folder / name, _evaluation_split(table, vocabulary, data))
+            order = fixed_order(len(table)) if name == VALIDATION else range(len(table))
+            sources, targets = table.sources(), table.targets()
+            pairs = [(sources[index], targets[index]) for index in order]
+            _write_evaluation_split(pairs, vocabulary, data, folder, name)
     (folder / _REPORT).write_text(json.dumps(dataclasses.asdict(report)))
 
 
-def _training_split(
-    corpus: ParallelCorpus, data: DataConfig, check: Callable[[], None]
-) -> tuple[Vocabulary, EncodedSplit, FilterReport]:
-    check()
-    sources, targets = _normalized(corpus.train)
-    held_out = [_normalized(split) for split in (corpus.validation, corpus.test) if split]
-    kept, report = filter_by_text(sources, targets, held_out, deduplicate=data.deduplicate)
-    report.demand_some()
-    sources, targets = [sources[i] for i in kept], [targets[i] for i in kept]
-    check()
-    vocabulary = Vocabulary.train(sources, targets, data)
-    check()
-    source = encode(vocabulary.source, sources)
-    check()
-    target = encode(vocabulary.target, targets)
-    short, report = filter_by_length(source.lengths, target.lengths, data, report)
-    report.demand_some()
-    source, target = source.take(short), target.take(short)
-    vocabulary, new_ids = vocabulary.with_outputs_first(np.unique(target.ids))
-    if vocabulary.joint:
-        source = source.renumbered(new_ids)
-    return vocabulary, EncodedSplit(source, target.renumbered(new_ids)), report
+def _write_training_split(
+    corpus: ParallelCorpus, data: DataConfig, folder: Path, check: Callable[[], None]
+) -> tuple[Vocabulary, FilterReport]:
+    """Filters, learns the vocabulary from what is left, and writes its ids chunk by chunk."""
 
+    def checked(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            check()
+            yield chunk
 
-def _evaluation_split(table: Dataset, vocabulary: Vocabulary, data: DataConfig) -> EvaluationSplit:
-    source = encode(vocabulary.source, table["source"][:]).cut(data.max_length)
-    target = encode(vocabulary.target, table["target"][:]).cut(data.max_length)
-    return EvaluationSplit(
-        source,
-        known_outputs(target, vocabulary.target.num_outputs),
-        table["source"][:],
-        table["target"][:],
+    kept, report = filter_by_text(
+        map(_normalized, checked(corpus.train.chunks())),
+        (
+            _normalized(chunk)
+            for split in (corpus.validation, corpus.test)
+            if split
+            for chunk in checked(split.chunks())
+        ),
+        deduplicate=data.deduplicate,
     )
+    report.demand_some()
+    vocabulary = _learnt(corpus.train, kept, data, checked)
+    encoders = _encoders(vocabulary)
+    used = np.zeros(len(vocabulary.target), dtype=bool)
+    with SplitWriter(folder, TRAIN) as writer:
+        for chunk in checked(corpus.train.chunks(kept)):
+            source, target = (
+                encoder(texts) for encoder, texts in zip(encoders, chunk, strict=True)
+            )
+            short, report = filter_by_length(source.lengths, target.lengths, data, report)
+            source, target = source.take(short), target.take(short)
+            used[target.ids] = True
+            writer.write(source, target)
+        report.demand_some()
+        vocabulary, new_ids = vocabulary.with_outputs_first(np.flatnonzero(used))
+        for side in SIDES if vocabulary.joint else SIDES[1:]:
+            check()
+            writer.renumber(side, new_ids)
+    return vocabulary, report
 
 
-def _normalized(split: Dataset) -> tuple[list[str], list[str]]:
-    sources, targets = split["source"][:], split["target"][:]
-    return [normalize(text) for text in sources], [normalize(text) for text in targets]
+def _learnt(
+    train: PairTable,
+    kept: npt.NDArray[np.bool_],
+    data: DataConfig,
+    checked: Callable[[Iterable[Chunk]], Iterator[Chunk]],
+) -> Vocabulary:
+    """The vocabulary of the kept pairs."""
+    places = np.flatnonzero(kept)
+
+    def texts(side: int, sample: npt.NDArray[np.int64]) -> list[str]:
+        chosen = np.zeros(len(train), dtype=bool)
+        chosen[places[sample]] = True
+        return [text for chunk in checked(train.chunks(chosen)) for text in chunk[side]]
+
+    sources, targets = Vocabulary.training_sample(len(places), data)
+    return Vocabulary.train(texts(0, sources), texts(1, targets), data)
+
+
+def _write_evaluation_split(
+    pairs: Sequence[Pair], vocabulary: Vocabulary, data: DataConfig, folder: Path, name: str
+) -> None:
+    source, target = (
+        encoder(texts).cut(data.max_length)
+        for encoder, texts in zip(_encoders(vocabulary), zip(*pairs, strict=True), strict=True)
+    )
+    with SplitWriter(folder, name) as writer:
+        writer.write(source, known_outputs(target, vocabulary.target.num_outputs))
+    write_pairs(text_path(folder, name), pairs)
+
+
+def _encoders(vocabulary: Vocabulary) -> tuple[Encoder, Encoder]:
+    """Encoders of both sides; the same one if the vocabulary is joint."""
+    source = Encoder(vocabulary.source)
+    return source, source if vocabulary.joint else Encoder(vocabulary.target)
+
+
+def _normalized(chunk: Chunk) -> Chunk:
+    return Chunk(*([normalize(text) for text in texts] for texts in chunk))

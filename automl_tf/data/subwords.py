@@ -16,7 +16,7 @@ from tokenizers.models import BPE, Unigram
 from tokenizers.pre_tokenizers import Split
 from tokenizers.trainers import BpeTrainer, UnigramTrainer
 
-from automl_tf.data.characters import (
+from automl_tf.data.text import (
     HEX_DIGITS,
     WORD_MARK,
     Alphabet,
@@ -42,7 +42,7 @@ _CUTS = (
 _LONGEST_PIECE = 16
 # Single characters take at most this share of a vocabulary; the rarer ones are spelled.
 _ALPHABET_SHARE = 0.75
-# Sentences, evenly spread over the text, that are enough to find subwords in.
+# Sentences that are enough to find subwords in.
 _TRAINING_SENTENCES = {"bpe": 1_000_000, "unigram": 200_000}
 # The unigram trainer adds in the order of its threads: later digits differ from run to run.
 _SCORE_DECIMALS = 6
@@ -88,12 +88,11 @@ class Subwords:
         """
         room = vocab_size - len(SPECIALS)
         assert room > len(HEX_DIGITS) + 1, "the smallest vocabulary holds specials and digits"
-        step = max(1, -(-len(texts) // _TRAINING_SENTENCES[kind]))
-        sample = [normalize(text) for text in texts[::step]]
+        sample = [normalize(texts[index]) for index in training_sample(len(texts), kind)]
         most = int((room - len(HEX_DIGITS) - 1) * _ALPHABET_SHARE)
         alphabet = Alphabet(frequent_characters(sample, most))
         first = sorted([*HEX_DIGITS, WORD_MARK, *alphabet.characters])
-        spelled = [alphabet.spell(text) for text in sample]
+        spelled = (alphabet.spell(text) for text in sample)
         train = {"bpe": _train_bpe, "unigram": _train_unigram}[kind]
         return cls(train(spelled, room, first))
 
@@ -169,7 +168,18 @@ class Subwords:
         return subwords
 
 
-def _train_bpe(spelled: list[str], room: int, first: list[str]) -> Tokenizer:
+def training_sample(sentences: int, kind: Literal["bpe", "unigram"]) -> npt.NDArray[np.int64]:
+    """The sentences that subwords are learnt from, evenly spread over a text.
+
+    Args:
+        sentences: Sentences of the text.
+        kind: What is learnt.
+    """
+    step = max(1, -(-sentences // _TRAINING_SENTENCES[kind]))
+    return np.arange(0, sentences, step)
+
+
+def _train_bpe(spelled: Iterable[str], room: int, first: list[str]) -> Tokenizer:
     trainer = BpeTrainer(
         vocab_size=room,
         min_frequency=2,
@@ -182,7 +192,7 @@ def _train_bpe(spelled: list[str], room: int, first: list[str]) -> Tokenizer:
     return _bpe([*SPECIALS, *(piece for piece, _ in by_id)], trained["merges"])
 
 
-def _train_unigram(spelled: list[str], room: int, first: list[str]) -> Tokenizer:
+def _train_unigram(spelled: Iterable[str], room: int, first: list[str]) -> Tokenizer:
     trainer = UnigramTrainer(
         vocab_size=room,
         initial_alphabet=first,
@@ -202,10 +212,10 @@ def _train_unigram(spelled: list[str], room: int, first: list[str]) -> Tokenizer
 
 
 def _trained(
-    tokenizer: Tokenizer, spelled: list[str], trainer: BpeTrainer | UnigramTrainer
+    tokenizer: Tokenizer, spelled: Iterable[str], trainer: BpeTrainer | UnigramTrainer
 ) -> dict[str, Any]:
     tokenizer.pre_tokenizer = Split(Regex(_CUTS), "isolated")
-    tokenizer.train_from_iterator(spelled, trainer, length=len(spelled))
+    tokenizer.train_from_iterator(spelled, trainer)
     model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
     return model
 

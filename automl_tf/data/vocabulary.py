@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl_tf.config.settings import DataConfig
-from automl_tf.data.subwords import Subwords
+from automl_tf.data.subwords import Subwords, training_sample
 from automl_tf.errors import Place, UserError
 from automl_tf.model.size import VocabSizes
 
@@ -35,6 +35,25 @@ class Vocabulary:
         """What a model has to know of the vocabulary."""
         return VocabSizes(len(self.source), len(self.target), self.joint, self.target.num_outputs)
 
+    @staticmethod
+    def training_sample(
+        pairs: int, data: DataConfig
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The sentences of a training split that :meth:`train` learns from.
+
+        Args:
+            pairs: Pairs of the split.
+            data: Kind and size of the vocabulary.
+
+        Returns:
+            Indices of sources and of targets.
+        """
+        if not data.joint_vocab:
+            chosen = training_sample(pairs, data.subword)
+            return chosen, chosen
+        both = training_sample(2 * pairs, data.subword)
+        return both[both < pairs], both[both >= pairs] - pairs
+
     @classmethod
     def train(
         cls, sources: Sequence[str], targets: Sequence[str], data: DataConfig
@@ -42,8 +61,8 @@ class Vocabulary:
         """The vocabulary of a training split.
 
         Args:
-            sources: Source sentences of the training split.
-            targets: Their translations.
+            sources: Source sentences of the training split, or the sample of them.
+            targets: Their translations, or the sample of them.
             data: Kind and size of the vocabulary.
         """
         if data.joint_vocab:

@@ -7,13 +7,13 @@ be produced.
 import torch
 from torch import Tensor
 
-from automl_tf.decoding.rows import largest, row_count
-from automl_tf.decoding.rules import Hypothesis, Rules
+from automl_tf.decoding.constraints import Constraints
+from automl_tf.decoding.hypotheses import Hypothesis, largest, row_count, rows_to_keep
 from automl_tf.model.transformer import Transformer
 
 
 def greedy_search(
-    model: Transformer, source_BS: Tensor, limits_B: Tensor, rules: Rules
+    model: Transformer, source_BS: Tensor, limits_B: Tensor, constraints: Constraints
 ) -> list[Hypothesis]:
     """Translates a batch of sentences.
 
@@ -21,31 +21,32 @@ def greedy_search(
         model: The model, in evaluation mode.
         source_BS: Source ids with their end symbols, padded at the end.
         limits_B: Most tokens of each translation, its end symbol not counted.
-        rules: What may be produced.
+        constraints: What may be produced.
     """
     max_steps, shortest_limit = int(limits_B.max()) + 1, int(limits_B.min())
+    eos = constraints.tokens.eos
     cache = model.start(model.encode(source_BS), max_steps)
     limits_R = limits_B
     rows_R = torch.arange(len(source_BS), device=source_BS.device)
-    tokens_R = torch.full_like(rows_R, rules.bos)
+    tokens_R = torch.full_like(rows_R, constraints.tokens.bos)
     is_live_R = torch.ones_like(rows_R, dtype=torch.bool)
     steps: list[tuple[Tensor, Tensor]] = []
     for length in range(max_steps):
-        logits_RV = model.step(tokens_R, cache)
-        allowed_RV = rules.forbid(logits_RV, length, limits_R, shortest_limit)
+        logits_RV = model.decode_step(tokens_R, cache)
+        allowed_RV = constraints.apply(logits_RV, length, limits_R, shortest_limit)
         tokens_R = largest(allowed_RV, 1)[1][:, 0]
         steps.append((rows_R, tokens_R))
-        is_live_R &= tokens_R != rules.eos
+        is_live_R &= tokens_R != eos
         num_live = int(is_live_R.sum())
         if num_live == 0:
             break
         num_kept = row_count(num_live)
         if num_kept < len(rows_R):
-            kept_R = is_live_R.byte().argsort(descending=True, stable=True)[:num_kept]
+            kept_R = rows_to_keep(is_live_R, num_kept)
             cache.keep(kept_R)
             rows_R, limits_R = rows_R[kept_R], limits_R[kept_R]
             tokens_R, is_live_R = tokens_R[kept_R], is_live_R[kept_R]
-    return _hypotheses(steps, len(source_BS), rules.eos)
+    return _hypotheses(steps, len(source_BS), eos)
 
 
 def _hypotheses(

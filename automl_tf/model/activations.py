@@ -7,7 +7,7 @@ d_model, d_ff, the heads and the widths of a head's keys and values.
 from dataclasses import dataclass
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model.dot_product import LONGEST_PLAIN_PRODUCT, VECTOR_BYTES
+from automl_tf.model.kernels.attention import LONGEST_PLAIN_PRODUCT, VECTOR_BYTES
 
 SINGLE_BYTES = 4
 """Of a number in fp32, as a GPU keeps means, deviations and denominators whatever the model's."""

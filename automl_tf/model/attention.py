@@ -1,40 +1,73 @@
-"""Multi-head attention (Vaswani et al. 2017, section 3.2.2).
+"""Attention (Vaswani et al. 2017, section 3.2).
 
-Shapes: B sentences, Q query positions, S key positions, T positions of self-attention, H heads,
-K width of a head's queries and keys (d_k), V width of a head's values (d_v), D d_model,
-R rows decoded side by side, N rows of one sentence (R = B N).
+Shapes: B sentences, T positions of the queries, S positions of keys and values, H heads, K width of
+a head's queries and keys (d_k), V width of a head's values (d_v), X either of both, W all heads'
+widths side by side, D d_model.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model.cache import DecoderCache, LayerCache
-from automl_tf.model.dot_product import attend
+from automl_tf.device import has_fused_kernels
+from automl_tf.model.cache import KeysValues, LayerCache
+from automl_tf.model.kernels.attention import fused_attention
+from automl_tf.model.kernels.dropout import dropout
+from automl_tf.model.masks import additive, causal_mask
 from automl_tf.model.positions import Rotation
 
 
-def attend_once(query_BHNK: Tensor, key_BHSK: Tensor, value_BHSV: Tensor, bias: Tensor) -> Tensor:
-    """Attention without gradients for few queries, as one step of decoding has them, BHNV.
+def scaled_dot_product_attention(
+    query_BHTK: Tensor,
+    key_BHSK: Tensor,
+    value_BHSV: Tensor,
+    mask: Tensor | None = None,
+    *,
+    is_causal: bool = False,
+    drop: float = 0.0,
+) -> Tensor:
+    """Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V (section 3.2.1, equation 1), BHTV.
 
     Args:
-        query_BHNK: Queries, N for each sentence.
-        key_BHSK: Keys.
-        value_BHSV: Values.
-        bias: Added to the scores: broadcasts to (B H, N, S).
+        query_BHTK: Queries Q.
+        key_BHSK: Keys K.
+        value_BHSV: Values V.
+        mask: Which keys a query may look at, see `masks.py`; broadcasts to BHTS.
+        is_causal: Whether the mask is `causal_mask`; no other is given then.
+        drop: Probability of dropping an attention weight.
     """
-    scores_WNS = torch.baddbmm(
-        bias,
-        query_BHNK.flatten(0, 1),
-        key_BHSK.flatten(0, 1).mT,
-        alpha=query_BHNK.shape[-1] ** -0.5,
-    )
-    mixed_WNV = torch.bmm(torch.softmax(scores_WNS, dim=-1), value_BHSV.flatten(0, 1))
-    return mixed_WNV.view(*query_BHNK.shape[:2], *mixed_WNV.shape[1:])
+    assert mask is None or not is_causal, "padding after the end is in the future anyway"
+    if has_fused_kernels(query_BHTK):
+        # The same in less time.
+        return fused_attention(
+            query_BHTK, key_BHSK, value_BHSV, mask, is_causal=is_causal, drop=drop
+        )
+    if is_causal:
+        mask = causal_mask(query_BHTK.shape[2], like=query_BHTK)
+    weights_BHTS = attention_weights(query_BHTK, key_BHSK, mask)
+    return dropout(weights_BHTS, drop, training=True) @ value_BHSV
 
 
-class _MultiHeadAttention(nn.Module):
-    """What self- and cross-attention have in common (Vaswani et al. 2017, section 3.2.2)."""
+def attention_weights(query_BHTK: Tensor, key_BHSK: Tensor, mask: Tensor | None = None) -> Tensor:
+    """softmax(Q K^T / sqrt(d_k) + M): the share that each query takes of each key's value, BHTS."""
+    scores_BHTS = query_BHTK @ key_BHSK.mT / math.sqrt(query_BHTK.shape[-1])
+    if mask is not None:
+        scores_BHTS = scores_BHTS + additive(mask, scores_BHTS.dtype)
+    return torch.softmax(scores_BHTS, dim=-1)
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side (section 3.2.2).
+
+        MultiHead(Q, K, V) = Concat(head_1, ..., head_h) W^O
+        head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V)
+
+    The projections W^Q, W^K, W^V of all heads are columns of one matrix. Its two kinds are the
+    model's three uses of attention (section 3.2.3): `SelfAttention` in the encoder, masked in the
+    decoder, and `CrossAttention` of the decoder over the encoder's output.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -44,20 +77,43 @@ class _MultiHeadAttention(nn.Module):
         self.values_width = config.num_heads * config.value_width
         self.output = nn.Linear(self.values_width, config.d_model)
 
-    def _split_heads(self, packed_BTW: Tensor) -> Tensor:
-        return packed_BTW.view(*packed_BTW.shape[:2], self.num_heads, -1)
+    def split_heads(self, packed_BTW: Tensor, num_sentences: int | None = None) -> Tensor:
+        """The heads' parts of a projection, BHTX.
 
-    def _attend(
-        self, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, *, is_causal: bool
+        Args:
+            packed_BTW: The projection; RW for one position of each of R rows, which is RH1X then.
+            num_sentences: Sentences B, if several rows are one's.
+        """
+        num_rows, width = num_sentences or packed_BTW.shape[0], packed_BTW.shape[-1]
+        heads_BTHX = packed_BTW.view(num_rows, -1, self.num_heads, width // self.num_heads)
+        return heads_BTHX.transpose(1, 2)
+
+    def attend(
+        self,
+        query_BHTK: Tensor,
+        key_BHSK: Tensor,
+        value_BHSV: Tensor,
+        mask: Tensor | None,
+        *,
+        shape: torch.Size,
+        is_causal: bool = False,
     ) -> Tensor:
-        drop = self.dropout if self.training else 0.0
-        mixed_BQHV = attend(query, key, value, padding, is_causal=is_causal, drop=drop)
-        mixed_BQD: Tensor = self.output(mixed_BQHV.flatten(2))
-        return mixed_BQD
+        """Concat(head_1, ..., head_h) W^O, BTD; the shape is that of BT."""
+        heads_BHTV = scaled_dot_product_attention(
+            query_BHTK,
+            key_BHSK,
+            value_BHSV,
+            mask,
+            is_causal=is_causal,
+            drop=self.dropout if self.training else 0.0,
+        )
+        concatenated_BTW = heads_BHTV.transpose(1, 2).reshape(*shape, self.values_width)
+        attended_BTD: Tensor = self.output(concatenated_BTW)
+        return attended_BTD
 
 
-class SelfAttention(_MultiHeadAttention):
-    """Attention of a sequence over itself, with one projection for queries, keys and values."""
+class SelfAttention(MultiHeadAttention):
+    """Attention of a sequence over itself: queries, keys and values are projections of it."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -69,43 +125,34 @@ class SelfAttention(_MultiHeadAttention):
     def forward(
         self,
         x_BTD: Tensor,
-        padding_B11T: Tensor | None = None,
+        mask: Tensor | None = None,
         *,
         is_causal: bool = False,
         rotation: Rotation | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
-        """Each position's mixture of the positions that it sees, BTD."""
+        """Each position's mixture of the positions that it may look at, BTD.
+
+        Args:
+            x_BTD: The sequence; with a cache the newest position of each row, RD.
+            mask: Which positions may be looked at, for sequences of unequal length.
+            is_causal: Whether a position looks at itself and what stands before it alone.
+            rotation: Rotary positions, if the model has them.
+            cache: Keys and values of the positions before, which those of this one join.
+        """
         packed = self.query_key_value(x_BTD).split(self.widths, dim=-1)
-        query_BTHK, key_BTHK, value_BTHV = (self._split_heads(part) for part in packed)
+        query_BHTK, key_BHTK, value_BHTV = (self.split_heads(part) for part in packed)
         if rotation is not None:
-            query_BTHK = rotation.turn(query_BTHK.transpose(1, 2)).transpose(1, 2)
-            key_BTHK = rotation.turn(key_BTHK.transpose(1, 2)).transpose(1, 2)
-        return self._attend(query_BTHK, key_BTHK, value_BTHV, padding_B11T, is_causal=is_causal)
-
-    def step(
-        self, x_RD: Tensor, layer: LayerCache, cache: DecoderCache, rotation: Rotation | None
-    ) -> Tensor:
-        """The newest position's mixture, RD; its keys and values join the cache."""
-        packed_RW = self.query_key_value(x_RD).to(layer.key_RHTK.dtype)
-        query_RHK, key_RHK, value_RHV = (
-            part.unflatten(-1, (self.num_heads, -1))
-            for part in packed_RW.split(self.widths, dim=-1)
+            query_BHTK, key_BHTK = rotation.turn(query_BHTK), rotation.turn(key_BHTK)
+        if cache is not None:
+            key_BHTK, value_BHTV, mask = cache.append(key_BHTK, value_BHTV)
+            is_causal = False
+        return self.attend(
+            query_BHTK, key_BHTK, value_BHTV, mask, shape=x_BTD.shape[:-1], is_causal=is_causal
         )
-        if rotation is not None:
-            query_RHK, key_RHK = rotation.turn(query_RHK), rotation.turn(key_RHK)
-        layer.key_RHTK[:, :, cache.length] = key_RHK
-        layer.value_RHTV[:, :, cache.length] = value_RHV
-        mixed_RH1V = attend_once(
-            query_RHK[:, :, None],
-            layer.key_RHTK[:, :, : cache.num_keys],
-            layer.value_RHTV[:, :, : cache.num_keys],
-            cache.future_11T[:, :, : cache.num_keys],
-        )
-        mixed_RD: Tensor = self.output(mixed_RH1V.flatten(1).to(x_RD.dtype))
-        return mixed_RD
 
 
-class CrossAttention(_MultiHeadAttention):
+class CrossAttention(MultiHeadAttention):
     """Attention of the decoder over the encoder's output, whose keys and values are made once."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -117,47 +164,26 @@ class CrossAttention(_MultiHeadAttention):
         initialise_projections(self.key_value, self.widths)
         initialise_projections(self.output, [config.d_model])
 
-    def keys_and_values(self, encoded_BSD: Tensor) -> tuple[Tensor, Tensor]:
-        """The keys BSHK and values BSHV of the encoder's output."""
+    def keys_and_values(self, encoded_BSD: Tensor) -> KeysValues:
+        """The keys BHSK and values BHSV of the encoder's output."""
         key_BSW, value_BSW = self.key_value(encoded_BSD).split(self.widths, dim=-1)
-        return self._split_heads(key_BSW), self._split_heads(value_BSW)
+        return self.split_heads(key_BSW), self.split_heads(value_BSW)
 
-    def forward(
-        self,
-        x_BTD: Tensor,
-        key_BSHK: Tensor,
-        value_BSHV: Tensor,
-        padding_B11S: Tensor | None = None,
-    ) -> Tensor:
-        """Each target position's mixture of the source positions, BTD."""
-        query_BTHK = self._split_heads(self.query(x_BTD))
-        return self._attend(query_BTHK, key_BSHK, value_BSHV, padding_B11S, is_causal=False)
+    def forward(self, x_BTD: Tensor, keys_values: KeysValues, mask: Tensor | None = None) -> Tensor:
+        """Each target position's mixture of the source positions, BTD.
 
-    def weights(
-        self, x_BTD: Tensor, key_BSHK: Tensor, padding_B11S: Tensor | None = None
-    ) -> Tensor:
-        """How much of each source position each head takes for each target position, BHTS."""
-        query_BHTK = self._split_heads(self.query(x_BTD)).transpose(1, 2)
-        scores_BHTS = query_BHTK @ key_BSHK.permute(0, 2, 3, 1) * query_BHTK.shape[-1] ** -0.5
-        if padding_B11S is not None:
-            scores_BHTS = scores_BHTS + padding_B11S
-        return torch.softmax(scores_BHTS, dim=-1)
+        Args:
+            x_BTD: The target, or the newest position of each row, RD. Rows of one source, as a beam
+                has them, stand next to each other and ask side by side.
+            keys_values: What `keys_and_values` made of the source.
+            mask: Which source positions may be looked at.
+        """
+        query_BHTK = self.split_heads(self.query(x_BTD), keys_values[0].shape[0])
+        return self.attend(query_BHTK, *keys_values, mask, shape=x_BTD.shape[:-1])
 
-    def step(self, x_RD: Tensor, layer: LayerCache, cache: DecoderCache) -> Tensor:
-        """The newest position's mixture of the source positions, RD."""
-        query_RW = self.query(x_RD).to(layer.memory_key_BHSK.dtype)
-        query_BNHK = query_RW.view(
-            -1, cache.rows_per_sentence, self.num_heads, query_RW.shape[-1] // self.num_heads
-        )
-        mixed_BHNV = attend_once(
-            query_BNHK.transpose(1, 2),
-            layer.memory_key_BHSK,
-            layer.memory_value_BHSV,
-            cache.padding_BH1S.flatten(0, 1),
-        )
-        mixed_RW = mixed_BHNV.transpose(1, 2).reshape(len(x_RD), -1)
-        mixed_RD: Tensor = self.output(mixed_RW.to(x_RD.dtype))
-        return mixed_RD
+    def weights(self, x_BTD: Tensor, key_BHSK: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The share that each head takes of each source position for a target position, BHTS."""
+        return attention_weights(self.split_heads(self.query(x_BTD)), key_BHSK, mask)
 
 
 def initialise_projections(linear: nn.Linear, widths: list[int]) -> None:

@@ -12,144 +12,180 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from automl_tf.device import is_gpu
+from automl_tf.model.masks import additive, causal_mask
+
+KeysValues = tuple[Tensor, Tensor]
+"""Keys BHSK and values BHSV."""
+
 # Positions that the cache grows by, and the fewest keys that attention looks at: below that the
 # CPU's batched products and softmax fall back to loops that take longer for less.
 CHUNK = 16
 
 
-@dataclass
-class LayerCache:
-    """Keys and values of one decoder layer.
-
-    On the CPU they are fp32 whatever the model is: products of a single query are bound by calls
-    and memory, and the kernels of bf16 are slower at both.
+@dataclass(frozen=True)
+class Memory:
+    """The encoder's output as the decoder uses it.
 
     Attributes:
-        key_RHTK: Keys of the target, zero at positions that are still to come.
-        value_RHTV: Values of the target, likewise.
-        memory_key_BHSK: Keys of the source, once for all rows of a sentence.
-        memory_value_BHSV: Values of the source, likewise.
+        layers: Keys BHSK and values BHSV for each decoder layer, bottom first.
+        mask: Which source positions may be looked at, BH1S or B11S, or None if there is
+            no padding.
     """
 
-    key_RHTK: Tensor
-    value_RHTV: Tensor
-    memory_key_BHSK: Tensor
-    memory_value_BHSV: Tensor
+    layers: tuple[KeysValues, ...]
+    mask: Tensor | None
 
-    @classmethod
-    def start(cls, key_BHSK: Tensor, value_BHSV: Tensor, rows_per_sentence: int) -> "LayerCache":
-        """No target position yet, beside the source's keys and values."""
-        is_slow_type = key_BHSK.dtype == torch.bfloat16 and not key_BHSK.is_cuda
-        dtype = torch.float32 if is_slow_type else key_BHSK.dtype
-        num_sentences, num_heads = key_BHSK.shape[:2]
-        shape_RHT = (num_sentences * rows_per_sentence, num_heads, CHUNK)
-        return cls(
-            key_BHSK.new_zeros(*shape_RHT, key_BHSK.shape[-1], dtype=dtype),
-            value_BHSV.new_zeros(*shape_RHT, value_BHSV.shape[-1], dtype=dtype),
-            _filled_up(key_BHSK, dtype),
-            _filled_up(value_BHSV, dtype),
+    def filled_up(self, dtype: torch.dtype) -> "Memory":
+        """The same for many steps: copied head by head, with at least `CHUNK` positions."""
+        key_BHSK = self.layers[0][0]
+        num_sentences, num_heads, length, _ = key_BHSK.shape
+        num_new = max(0, CHUNK - length)
+        mask = None
+        if num_new or self.mask is not None:
+            mask = key_BHSK.new_zeros(num_sentences, num_heads, 1, length, dtype=dtype)
+            if self.mask is not None:
+                mask += additive(self.mask, dtype)
+            mask = F.pad(mask, (0, num_new), value=-torch.inf)
+        layers = (
+            (_filled_up(key, num_new, dtype), _filled_up(value, num_new, dtype))
+            for key, value in self.layers
         )
+        return Memory(tuple(layers), mask)
 
-    def grow(self) -> None:
-        """Makes room for more target positions."""
-        self.key_RHTK = F.pad(self.key_RHTK, (0, 0, 0, CHUNK))
-        self.value_RHTV = F.pad(self.value_RHTV, (0, 0, 0, CHUNK))
-
-    def select_rows(self, rows_R: Tensor) -> None:
-        """Goes on with these rows."""
-        self.key_RHTK = self.key_RHTK.index_select(0, rows_R)
-        self.value_RHTV = self.value_RHTV.index_select(0, rows_R)
-
-    def select_sentences(self, sentences_B: Tensor) -> None:
-        """Goes on with the sources of these sentences."""
-        self.memory_key_BHSK = self.memory_key_BHSK.index_select(0, sentences_B)
-        self.memory_value_BHSV = self.memory_value_BHSV.index_select(0, sentences_B)
+    def select(self, sentences_B: Tensor) -> "Memory":
+        """That of some sentences, in the order given."""
+        layers = (
+            (key.index_select(0, sentences_B), value.index_select(0, sentences_B))
+            for key, value in self.layers
+        )
+        mask = None if self.mask is None else self.mask.index_select(0, sentences_B)
+        return Memory(tuple(layers), mask)
 
 
-def _filled_up(x_BHSX: Tensor, dtype: torch.dtype) -> Tensor:
-    """A copy with at least as many positions as attention looks at."""
+def _filled_up(x_BHSX: Tensor, num_new: int, dtype: torch.dtype) -> Tensor:
     num_sentences, num_heads, length, width = x_BHSX.shape
-    filled = x_BHSX.new_empty(num_sentences, num_heads, max(CHUNK, length), width, dtype=dtype)
+    filled = x_BHSX.new_empty(num_sentences, num_heads, length + num_new, width, dtype=dtype)
     filled[:, :, :length] = x_BHSX
     filled[:, :, length:] = 0.0
     return filled
 
 
 @dataclass
-class DecoderCache:
-    """The state of incremental decoding.
+class LayerCache:
+    """Keys and values of one layer's self-attention.
 
     Attributes:
-        layers: The decoder's layers, bottom first.
-        padding_BH1S: Added to the scores of the source's keys.
-        future_11T: Added to the scores of the target's keys: minus infinity where they are still to
-            come.
-        rows_per_sentence: Rows decoded for each sentence.
-        max_length: Most target positions there may be.
+        key_RHTK: Keys of the target, zero at positions that are still to come.
+        value_RHTV: Values of the target, likewise.
+        masks: The first `CHUNK` rows of the causal mask, one for each position.
         length: Target positions decoded so far.
     """
 
-    layers: list[LayerCache]
-    padding_BH1S: Tensor
-    future_11T: Tensor
-    rows_per_sentence: int
-    max_length: int
+    key_RHTK: Tensor
+    value_RHTV: Tensor
+    masks: Sequence[Tensor]
     length: int = 0
 
+    def append(self, key_RH1K: Tensor, value_RH1V: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Adds a position; all keys and values so far, and the mask of those to come."""
+        assert key_RH1K.shape[2] == 1, "a step decodes one position"
+        position = self.length
+        if position == self.key_RHTK.shape[2]:
+            self.key_RHTK = F.pad(self.key_RHTK, (0, 0, 0, CHUNK))
+            self.value_RHTV = F.pad(self.value_RHTV, (0, 0, 0, CHUNK))
+        self.key_RHTK.narrow(2, position, 1).copy_(key_RH1K)
+        self.value_RHTV.narrow(2, position, 1).copy_(value_RH1V)
+        self.length += 1
+        if self.length <= CHUNK:
+            return self.key_RHTK, self.value_RHTV, self.masks[position]
+        keys, values = self.key_RHTK, self.value_RHTV
+        return keys.narrow(2, 0, self.length), values.narrow(2, 0, self.length), None
+
+    def copy_rows(self, places_M: Tensor, rows_M: Tensor) -> None:
+        """Puts the positions so far of row ``rows_M[m]`` into the place of row ``places_M[m]``."""
+        for x_RHTX in (self.key_RHTK, self.value_RHTV):
+            filled_RHTX = x_RHTX.narrow(2, 0, self.length)
+            filled_RHTX.index_copy_(0, places_M, filled_RHTX.index_select(0, rows_M))
+
+    def shrink(self, num_rows: int) -> None:
+        """Goes on with the first rows."""
+        self.key_RHTK, self.value_RHTV = self.key_RHTK[:num_rows], self.value_RHTV[:num_rows]
+
+
+@dataclass
+class DecoderCache:
+    """The state of incremental decoding.
+
+    On the CPU keys and values are fp32 whatever the model is: products of a single query are bound
+    by calls and memory, and the kernels of bf16 are slower at both.
+
+    Attributes:
+        memory: Keys and values of the source, once for all rows of a sentence.
+        layers: Those of the target for each decoder layer, bottom first.
+        rows_per_sentence: Rows decoded for each sentence.
+        max_length: Most target positions there may be.
+    """
+
+    memory: Memory
+    layers: Sequence[LayerCache]
+    rows_per_sentence: int
+    max_length: int
+
     @classmethod
-    def start(
-        cls,
-        memory: Sequence[tuple[Tensor, Tensor]],
-        padding_B11S: Tensor | None,
-        rows_per_sentence: int,
-        max_length: int,
-    ) -> "DecoderCache":
+    def start(cls, memory: Memory, rows_per_sentence: int, max_length: int) -> "DecoderCache":
         """Nothing decoded yet.
 
         Args:
-            memory: The source's keys BHSK and values BHSV for each layer.
-            padding_B11S: Added to the scores of the source's keys, or None if there is no padding.
+            memory: What the encoder gave.
             rows_per_sentence: Rows to decode for each sentence.
             max_length: Most target positions there may be.
         """
-        layers = [LayerCache.start(key, value, rows_per_sentence) for key, value in memory]
-        num_sentences, num_heads, length, _ = memory[0][0].shape
-        bias_BH1S = layers[0].memory_key_BHSK.new_zeros(num_sentences, num_heads, 1, length)
-        if padding_B11S is not None:
-            bias_BH1S += padding_B11S
-        num_keys = layers[0].memory_key_BHSK.shape[2]
-        return cls(
-            layers,
-            F.pad(bias_BH1S, (0, num_keys - length), value=-torch.inf),
-            bias_BH1S.new_full((1, 1, CHUNK), -torch.inf),
-            rows_per_sentence,
-            max_length,
-        )
+        key_BHSK, value_BHSV = memory.layers[0]
+        is_slow_type = key_BHSK.dtype == torch.bfloat16 and not is_gpu(key_BHSK)
+        filled = memory.filled_up(torch.float32 if is_slow_type else key_BHSK.dtype)
+        num_sentences, num_heads = key_BHSK.shape[:2]
+        shape_RHT = (num_sentences * rows_per_sentence, num_heads, CHUNK)
+        like = filled.layers[0][0]
+        masks = causal_mask(CHUNK, like).unbind()
+        layers = [
+            LayerCache(
+                like.new_zeros(*shape_RHT, key_BHSK.shape[-1]),
+                like.new_zeros(*shape_RHT, value_BHSV.shape[-1]),
+                masks,
+            )
+            for _ in memory.layers
+        ]
+        return cls(filled, layers, rows_per_sentence, max_length)
 
     @property
-    def num_keys(self) -> int:
-        """Target positions that attention looks at in the present step."""
-        return max(CHUNK, self.length + 1)
+    def length(self) -> int:
+        """Target positions decoded so far."""
+        return self.layers[0].length
 
-    def open_step(self) -> None:
-        """Prepares the keys and values of one more position."""
-        assert self.length < self.max_length, "the cache is full"
-        if self.length == self.future_11T.shape[-1]:
-            self.future_11T = F.pad(self.future_11T, (0, CHUNK), value=-torch.inf)
-            for layer in self.layers:
-                layer.grow()
-        self.future_11T[:, :, self.length] = 0.0
+    @property
+    def is_full(self) -> bool:
+        """Whether there may be no more target positions."""
+        return self.length == self.max_length
 
-    def reorder(self, rows_R: Tensor) -> None:
-        """Puts row ``rows_R[r]`` into the place of row r; no row leaves its sentence."""
+    def copy_rows(self, places_M: Tensor, rows_M: Tensor) -> None:
+        """Puts row ``rows_M[m]`` into the place of row ``places_M[m]``, within its sentence."""
         for layer in self.layers:
-            layer.select_rows(rows_R)
+            layer.copy_rows(places_M, rows_M)
 
     def keep(self, sentences_B: Tensor) -> None:
-        """Goes on with these sentences (all their rows), in the order given."""
-        offsets_N = torch.arange(self.rows_per_sentence, device=sentences_B.device)
-        rows_R = (sentences_B[:, None] * self.rows_per_sentence + offsets_N).flatten()
+        """Goes on with these sentences (all their rows), in the order given.
+
+        Those that keep their places are not copied.
+        """
+        places_B = torch.arange(len(sentences_B), device=sentences_B.device)
+        is_moved_B = sentences_B != places_B
+        self.copy_rows(self._rows(places_B[is_moved_B]), self._rows(sentences_B[is_moved_B]))
         for layer in self.layers:
-            layer.select_rows(rows_R)
-            layer.select_sentences(sentences_B)
-        self.padding_BH1S = self.padding_BH1S.index_select(0, sentences_B)
+            layer.shrink(len(sentences_B) * self.rows_per_sentence)
+        self.memory = self.memory.select(sentences_B)
+
+    def _rows(self, sentences_B: Tensor) -> Tensor:
+        """The rows of some sentences."""
+        offsets_N = torch.arange(self.rows_per_sentence, device=sentences_B.device)
+        return (sentences_B[:, None] * self.rows_per_sentence + offsets_N).flatten()

@@ -1,20 +1,22 @@
-"""The encoder-decoder Transformer (Vaswani et al. 2017, section 3).
+"""The encoder-decoder Transformer (Vaswani et al. 2017, section 3 and figure 1).
 
 Shapes: B sentences, S source positions, T target positions, D d_model, V ids that can be
-produced, R rows decoded side by side, H heads, K and V widths of a head.
+produced, R rows decoded side by side, H heads.
 """
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model.cache import DecoderCache
-from automl_tf.model.dot_product import padding_bias
-from automl_tf.model.dropout import dropout
-from automl_tf.model.layers import DecoderLayer, EncoderLayer, KeysValues
+from automl_tf.device import is_gpu
+from automl_tf.model.cache import DecoderCache, LayerCache, Memory
+from automl_tf.model.kernels.dropout import dropout
+from automl_tf.model.layers import DecoderLayer, EncoderLayer
+from automl_tf.model.masks import padding_mask
 from automl_tf.model.positions import (
     LearnedPositions,
     RotaryPositions,
@@ -26,21 +28,105 @@ from automl_tf.model.size import VocabSizes
 AddedPositions = SinusoidalPositions | LearnedPositions
 
 
-@dataclass(frozen=True)
-class Memory:
-    """The encoder's output as the decoder uses it.
+class Encoder(nn.ModuleList):
+    """The encoder: a stack of N layers (section 3.1)."""
 
-    Attributes:
-        layers: Keys BSHK and values BSHV for each decoder layer, bottom first.
-        padding_B11S: Added to the scores of the source's keys, or None if there is no padding.
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(EncoderLayer(config) for _ in range(config.encoder_layers))
+
+    def forward(
+        self, x_BSD: Tensor, mask: Tensor | None = None, rotation: Rotation | None = None
+    ) -> Tensor:
+        """The last layer's output, BSD."""
+        for layer in self:
+            x_BSD = layer(x_BSD, mask, rotation)
+        return x_BSD
+
+
+class Decoder(nn.ModuleList):
+    """The decoder: a stack of N layers (section 3.1), each of which looks at the encoder's output.
+
+    With caches it decodes one position after the other, else all at once.
     """
 
-    layers: tuple[KeysValues, ...]
-    padding_B11S: Tensor | None
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(DecoderLayer(config) for _ in range(config.decoder_layers))
+
+    def memory(self, encoded_BSD: Tensor, mask: Tensor | None) -> Memory:
+        """What each layer makes of the encoder's output, once for all target positions."""
+        layers = (layer.cross_attention.keys_and_values(encoded_BSD) for layer in self._layers())
+        return Memory(tuple(layers), mask)
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        memory: Memory,
+        rotation: Rotation | None = None,
+        caches: Sequence[LayerCache] | None = None,
+    ) -> Tensor:
+        """The last layer's output, BTD; with caches RD, at the newest position of each row."""
+        of_layers = zip(self, memory.layers, caches or itertools.repeat(None))  # noqa: B905 - endless
+        for layer, keys_values, cache in of_layers:
+            x_BTD = layer(x_BTD, keys_values, memory.mask, rotation, cache)
+        return x_BTD
+
+    def source_weights(
+        self, x_BTD: Tensor, memory: Memory, rotation: Rotation | None = None
+    ) -> Tensor:
+        """How much each head of the last layer looks at each source position, BHTS."""
+        *below, last = zip(self._layers(), memory.layers, strict=True)
+        for layer, keys_values in below:
+            x_BTD = layer(x_BTD, keys_values, memory.mask, rotation)
+        return last[0].source_weights(x_BTD, last[1], memory.mask, rotation)
+
+    def _layers(self) -> list[DecoderLayer]:
+        return list(self)  # type: ignore[arg-type]
+
+
+class Generator(nn.Module):
+    """The final linear layer and softmax (section 3.4): p(next token) = softmax(x W^T).
+
+    Args:
+        embedding: The target embedding, whose first rows W is if they are tied.
+        num_outputs: Ids that can be produced, rows of W.
+        is_tied: Whether they are tied.
+    """
+
+    def __init__(self, embedding: nn.Embedding, num_outputs: int, *, is_tied: bool) -> None:
+        super().__init__()
+        self.num_outputs = num_outputs
+        # Inside a tuple it is no module of this one: the model holds each weight once.
+        self._tied = (embedding,) if is_tied else ()
+        width = embedding.embedding_dim
+        self.weight: nn.Parameter | None
+        self.register_parameter("weight", None)
+        if not is_tied:
+            self.weight = nn.Parameter(nn.Linear(width, num_outputs, bias=False).weight.detach())
+            nn.init.normal_(self.weight, std=width**-0.5)
+
+    @property
+    def weight_VD(self) -> Tensor:
+        """The matrix W, a view of the target embedding if they are tied."""
+        if not self._tied:
+            assert self.weight is not None
+            return self.weight
+        weight_VD = self._tied[0].weight
+        # Slicing would cost a copy of the gradient.
+        return weight_VD if len(weight_VD) == self.num_outputs else weight_VD[: self.num_outputs]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of the next token before the softmax, (..., D) to (..., V)."""
+        return F.linear(hidden, self.weight_VD)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Log-probabilities of the next token, (..., D) to (..., V)."""
+        return torch.log_softmax(self.logits(hidden), dim=-1)
 
 
 class Transformer(nn.Module):
     """A sequence-to-sequence model of subword ids.
+
+        p(next token) = Generator(Decoder(target so far, Encoder(source)))
 
     Args:
         config: Widths, depths and options.
@@ -58,24 +144,18 @@ class Transformer(nn.Module):
         self.vocab = vocab
         self.max_length = max_length
         self.pad_id = pad_id
+        # Names and order of what follows are those of the weights in bundles and checkpoints.
         self.target_embedding = self._new_embedding(vocab.target)
         self.source_embedding: nn.Embedding | None = None
-        self.output: nn.Linear | None = None
         if not (config.tie_embeddings and vocab.joint):
             self.source_embedding = self._new_embedding(vocab.source)
-        if not config.tie_embeddings:
-            self.output = nn.Linear(config.d_model, vocab.outputs, bias=False)
-            nn.init.normal_(self.output.weight, std=config.d_model**-0.5)
+        self.output = Generator(self.target_embedding, vocab.outputs, is_tied=config.tie_embeddings)
         self.source_positions, self.target_positions = self._new_positions(), self._new_positions()
         self.rotary_positions = (
             RotaryPositions(config.head_width, max_length) if config.positions == "rotary" else None
         )
-        self.encoder_layers = nn.ModuleList(
-            EncoderLayer(config) for _ in range(config.encoder_layers)
-        )
-        self.decoder_layers = nn.ModuleList(
-            DecoderLayer(config) for _ in range(config.decoder_layers)
-        )
+        self.encoder_layers = Encoder(config)
+        self.decoder_layers = Decoder(config)
         self.encoder_norm, self.decoder_norm = self._new_final_norm(), self._new_final_norm()
 
     def _new_embedding(self, size: int) -> nn.Embedding:
@@ -99,13 +179,8 @@ class Transformer(nn.Module):
 
     @property
     def output_weight_VD(self) -> Tensor:
-        """The output layer's weight, a view of the target embedding if they are tied."""
-        if self.output is not None:
-            return self.output.weight
-        weight_VD = self.target_embedding.weight
-        # Slicing would cost a copy of the gradient.
-        is_whole = self.vocab.outputs == self.vocab.target
-        return weight_VD if is_whole else weight_VD[: self.vocab.outputs]
+        """The generator's matrix, a view of the target embedding if they are tied."""
+        return self.output.weight_VD
 
     @property
     def length_limit(self) -> int | None:
@@ -118,15 +193,12 @@ class Transformer(nn.Module):
 
     def encode(self, source_BS: Tensor) -> Memory:
         """Reads the source sentences, padded at their end."""
-        padding_B11S = self._padding(source_BS)
+        mask = self._padding_mask(source_BS)
         embedding = self.source_embedding or self.target_embedding
         x_BSD = self._embed(source_BS, embedding, self.source_positions)
         rotation = self._rotation(0, source_BS.shape[1])
-        for layer in self.encoder_layers:
-            x_BSD = layer(x_BSD, padding_B11S, rotation)
-        x_BSD = self.encoder_norm(x_BSD)
-        memories = tuple(layer.cross_attention.keys_and_values(x_BSD) for layer in self._decoder)
-        return Memory(memories, padding_B11S)
+        encoded_BSD = self.encoder_norm(self.encoder_layers(x_BSD, mask, rotation))
+        return self.decoder_layers.memory(encoded_BSD, mask)
 
     def decode(self, target_BT: Tensor, memory: Memory) -> Tensor:
         """The decoder's output at each target position, BTD.
@@ -138,9 +210,7 @@ class Transformer(nn.Module):
         """
         x_BTD = self._embed(target_BT, self.target_embedding, self.target_positions)
         rotation = self._rotation(0, target_BT.shape[1])
-        for layer, keys_values in zip(self.decoder_layers, memory.layers, strict=True):
-            x_BTD = layer(x_BTD, keys_values, memory.padding_B11S, rotation)
-        hidden_BTD: Tensor = self.decoder_norm(x_BTD)
+        hidden_BTD: Tensor = self.decoder_norm(self.decoder_layers(x_BTD, memory, rotation))
         return hidden_BTD
 
     @torch.no_grad()
@@ -154,15 +224,11 @@ class Transformer(nn.Module):
         memory = self.encode(source_BS)
         x_BTD = self._embed(target_BT, self.target_embedding, self.target_positions)
         rotation = self._rotation(0, target_BT.shape[1])
-        *below, last = zip(self._decoder, memory.layers, strict=True)
-        for layer, keys_values in below:
-            x_BTD = layer(x_BTD, keys_values, memory.padding_B11S, rotation)
-        weights_BHTS = last[0].source_weights(x_BTD, last[1], memory.padding_B11S, rotation)
-        return weights_BHTS.mean(dim=1)
+        return self.decoder_layers.source_weights(x_BTD, memory, rotation).mean(dim=1)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of the next token before the softmax, (..., D) to (..., V)."""
-        return F.linear(hidden, self.output_weight_VD)
+        return self.output.logits(hidden)
 
     @torch.no_grad()
     def start(self, memory: Memory, max_length: int, rows_per_sentence: int = 1) -> DecoderCache:
@@ -174,30 +240,29 @@ class Transformer(nn.Module):
             rows_per_sentence: Target sequences to decode for each source sentence; they are
                 neighbours in the rows.
         """
-        return DecoderCache.start(
-            [(key.transpose(1, 2), value.transpose(1, 2)) for key, value in memory.layers],
-            memory.padding_B11S,
-            rows_per_sentence,
-            max_length,
-        )
+        return DecoderCache.start(memory, rows_per_sentence, max_length)
 
     @torch.no_grad()
-    def step(self, tokens_R: Tensor, cache: DecoderCache) -> Tensor:
-        """Scores of the next token in each row, RV, after its newest token; advances the cache."""
-        cache.open_step()
-        position = cache.length
-        x_RD = self._embed(
-            tokens_R[:, None], self.target_embedding, self.target_positions, position
-        )[:, 0]
-        rotation = self._rotation(position, position + 1)
-        for layer, layer_cache in zip(self._decoder, cache.layers, strict=True):
-            x_RD = layer.step(x_RD, layer_cache, cache, rotation)
-        cache.length += 1
-        return self.logits(self.decoder_norm(x_RD))
+    def decode_step(
+        self, tokens_R: Tensor, cache: DecoderCache, scored_R: Tensor | None = None
+    ) -> Tensor:
+        """Scores of the next token in each row, RV, after its newest token; advances the cache.
 
-    @property
-    def _decoder(self) -> list[DecoderLayer]:
-        return list(self.decoder_layers)  # type: ignore[arg-type]
+        Args:
+            tokens_R: The newest token of each row.
+            cache: What the steps before have left.
+            scored_R: The rows whose scores are wanted; all when not given.
+        """
+        assert not cache.is_full, "the cache is full"
+        position = cache.length
+        x_R1D = self._embed(
+            tokens_R[:, None], self.target_embedding, self.target_positions, position
+        )
+        rotation = self._rotation(position, position + 1)
+        x_RD = self.decoder_layers(x_R1D[:, 0], cache.memory, rotation, cache.layers)
+        if scored_R is not None:
+            x_RD = x_RD.index_select(0, scored_R)
+        return self.logits(self.decoder_norm(x_RD))
 
     def _embed(
         self,
@@ -206,7 +271,7 @@ class Transformer(nn.Module):
         positions: AddedPositions | None,
         start: int = 0,
     ) -> Tensor:
-        """Embeddings times the root of the width, plus positions (sections 3.4 and 3.5), BTD."""
+        """Dropout(sqrt(d_model) E[token] + PE[position]) (sections 3.4, 3.5 and 5.4), BTD."""
         scale = self.config.d_model**0.5
         embedded_BTD: Tensor = embedding(tokens_BT)
         if positions is None:
@@ -222,9 +287,9 @@ class Transformer(nn.Module):
         rotation: Rotation = self.rotary_positions(start, stop)
         return rotation
 
-    def _padding(self, source_BS: Tensor) -> Tensor | None:
-        is_padding_BS = source_BS == self.pad_id
+    def _padding_mask(self, source_BS: Tensor) -> Tensor | None:
+        """The mask of the source's padding, or None if there is none."""
         # Asking a GPU would wait for it.
-        if not is_padding_BS.is_cuda and not bool(is_padding_BS.any()):
+        if not is_gpu(source_BS) and not bool((source_BS == self.pad_id).any()):
             return None
-        return padding_bias(is_padding_BS, self.target_embedding.weight.dtype)
+        return padding_mask(source_BS, self.pad_id)

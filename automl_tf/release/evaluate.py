@@ -18,10 +18,13 @@ class EvaluationResult:
     Attributes:
         evaluation: BLEU and chrF with intervals and signatures.
         hypotheses: The translations.
+        num_split: Sentences that were translated in parts, because they are longer than what the
+            model was trained on.
     """
 
     evaluation: Evaluation
     hypotheses: list[str]
+    num_split: int
 
 
 def evaluate_test(bundle: Bundle, cache_dir: Path) -> EvaluationResult:
@@ -41,7 +44,7 @@ def evaluate_test(bundle: Bundle, cache_dir: Path) -> EvaluationResult:
             "Give --source and --target.",
             Place(key="corpus.test"),
         )
-    return _evaluate(bundle, list(test["source"]), list(test["target"]))
+    return _evaluate(bundle, test.sources(), test.targets())
 
 
 def evaluate_files(bundle: Bundle, source: Path, target: Path) -> EvaluationResult:
@@ -63,6 +66,7 @@ def _evaluate(
     bundle: Bundle, sources: Sequence[str], references: Sequence[str]
 ) -> EvaluationResult:
     """Translates with the bundle's own decoding settings and scores the detokenised text."""
-    hypotheses = bundle.translate(sources)
+    translator = bundle.translator()
+    hypotheses = translator.translate(sources)
     scorer = Scorer(references, bundle.config.corpus.target_lang)
-    return EvaluationResult(scorer.evaluate(hypotheses), hypotheses)
+    return EvaluationResult(scorer.evaluate(hypotheses), hypotheses, translator.num_split)

@@ -12,10 +12,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from automl_tf.bundle.bundle import Bundle, is_free, read_card
+from automl_tf.bundle.text_translator import TextTranslator
 from automl_tf.config.files import Export
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparationPausedError, PreparedData, prepare
+from automl_tf.decoding.constraints import LengthBound
+from automl_tf.decoding.translator import REQUIREMENTS
+from automl_tf.device import Precision, check_devices, resolve_precision
 from automl_tf.errors import Place, UserError, first_line
 from automl_tf.home import HomeDirectory
 from automl_tf.model.size import num_parameters
@@ -28,7 +32,6 @@ from automl_tf.tracking.runs import RootRun
 from automl_tf.training.checkpoints import TrainingDirectory, TrainingIdentity, load_best
 from automl_tf.training.events import Decision, FitResult, Outcome, Pause, Progress, Validation
 from automl_tf.training.fit import fit
-from automl_tf.training.machine import check_devices
 
 NUM_EXAMPLES = 4
 
@@ -43,6 +46,8 @@ class TrainResult:
         test: Scores on the test split, where the corpus has one.
         model_version: Name and version of the registered model, if MLflow took it.
         is_repeat: Whether an earlier call had finished the training, so that nothing was done.
+        num_split: Sentences of the test split that were translated in parts, because they are
+            longer than what the model was trained on.
     """
 
     fitted: FitResult
@@ -50,6 +55,7 @@ class TrainResult:
     test: Evaluation | None = None
     model_version: str | None = None
     is_repeat: bool = False
+    num_split: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,9 @@ def train(
         except PreparationPausedError:
             return TrainResult(FitResult(Outcome.PAUSED, 0, None, None, None, 0.0))
         with _mlflow_run(export, config, home, tracking_uri, label) as run:
-            return _Training(export, config, data, run, hooks).complete(directory, output)
+            precision = resolve_precision(config.training.precision, HomeDirectory(home).cache)
+            training = _Training(export, config, data, run, hooks, precision)
+            return training.complete(directory, output)
 
 
 def _corpus_fingerprint(export: Export, home: Path) -> str:
@@ -226,10 +234,11 @@ class _Training:
     data: PreparedData
     run: RootRun
     hooks: TrainHooks
+    precision: Precision
 
     def complete(self, directory: TrainingDirectory, output: Path) -> TrainResult:
         logger = TrainingLogger(self.run, self.config, self.data)
-        logger.begin({"num_parameters": float(self._size())})
+        logger.begin({"num_parameters": float(self._size())}, self.precision)
 
         def observe(validation: Validation) -> Decision:
             logger.validated(validation)
@@ -237,7 +246,7 @@ class _Training:
             return Decision.CONTINUE
 
         callbacks = (observe, self.hooks.progress, self.hooks.should_pause)
-        fitted = fit(self.config, self.data, directory.path, *callbacks)
+        fitted = fit(self.config, self.data, directory.path, *callbacks, precision=self.precision)
         if fitted.outcome is not Outcome.FINISHED or fitted.best is None:
             return self._ended_early(fitted)
         return self._release(fitted, directory, output)
@@ -248,11 +257,13 @@ class _Training:
         """Tests the trained model, writes the bundle and registers it."""
         weights = load_best(directory.path)
         bundle = Bundle(self.config, self.data.vocabulary, weights, self._card(fitted))
-        test, tested = self.data.load_test(), None
+        translator = bundle.translator()
+        test, tested, num_split = self.data.load_test(), None, 0
         if test is not None:
-            hypotheses = self._translate(bundle, test.source_text)
+            hypotheses = self._translate(translator, test.source_text)
             if hypotheses is None:
                 return self._ended_early(dataclasses.replace(fitted, outcome=Outcome.PAUSED))
+            num_split = translator.num_split
             tested = Scorer(test.target_text, self.config.corpus.target_lang).evaluate(hypotheses)
             scores = {"test_bleu": tested.scores.bleu, "test_chrf": tested.scores.chrf}
             self.run.log_metrics(0, scores)
@@ -262,12 +273,19 @@ class _Training:
             bundle = dataclasses.replace(bundle, card=card)
         bundle.save(output)
         examples, name = self.data.validation.source_text[:NUM_EXAMPLES], _study(self.export)
-        version = register_bundle(self.run, output, name, examples, bundle.translate(examples))
+        version = register_bundle(
+            self.run,
+            output,
+            name,
+            examples,
+            translator.translate(examples),
+            REQUIREMENTS[self.config.decoding.engine],
+        )
         self.run.finish(RunState.COMPLETE)
         # Until here, a training that is killed does what follows the last step once more.
         directory.checkpoint.unlink(missing_ok=True)
         registered = None if version is None else f"{name} version {version}"
-        return TrainResult(fitted, output, tested, registered)
+        return TrainResult(fitted, output, tested, registered, num_split=num_split)
 
     def _size(self) -> int:
         return num_parameters(
@@ -288,16 +306,17 @@ class _Training:
             "target_lang": self.config.corpus.target_lang,
             "num_parameters": self._size(),
             "corpus_fingerprint": self.data.fingerprint,
+            "length_bound": dataclasses.asdict(LengthBound.of_corpus(self.data.length_ratio)),
             "provenance": self.export.provenance,
             "steps": fitted.step,
             "seconds": fitted.seconds,
             "validation": {"step": fitted.best_step, **dataclasses.asdict(fitted.best)},
         }
 
-    def _translate(self, bundle: Bundle, sources: list[str]) -> list[str] | None:
+    def _translate(self, translator: TextTranslator, sources: list[str]) -> list[str] | None:
         """Translates the test split; None if the training should pause."""
-        translations: dict[int, str] = {}
-        for batch in bundle.translate_batches(sources):
+        translations = dict.fromkeys(range(len(sources)), "")
+        for batch in translator.translate_batches(sources):
             translations.update(batch)
             if self.hooks.should_pause():
                 return None

@@ -11,6 +11,7 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from automl_tf.compat import confidence_interval, sentence_counts
 from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
 
 CHINESE = frozenset({"zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh"})
@@ -101,8 +102,7 @@ class Scorer:
 
     def sentences(self, hypotheses: Sequence[str]) -> SentenceStatistics:
         """What the BLEU of one hypothesis for each of the first references is made of."""
-        # sacrebleu's public way counts the n-grams of every reference again.
-        counts = self._bleu._extract_corpus_statistics(self._first(hypotheses), None)  # noqa: SLF001
+        counts = sentence_counts(self._bleu, self._first(hypotheses))
         return SentenceStatistics(np.array(counts, dtype=np.int64)[:, :COUNTS])
 
     def chrf(self, hypotheses: Sequence[str]) -> float:
@@ -121,8 +121,8 @@ class Scorer:
         chrf = self._chrf.corpus_score(hypotheses, None, n_bootstrap=resamples)
         return Evaluation(
             scores=Scores(bleu.score, chrf.score),
-            bleu_interval=float(bleu._ci),  # noqa: SLF001 - its only public form is rounded text
-            chrf_interval=float(chrf._ci),  # noqa: SLF001
+            bleu_interval=confidence_interval(bleu),
+            chrf_interval=confidence_interval(chrf),
             bleu_signature=str(self._bleu.get_signature()),
             chrf_signature=str(self._chrf.get_signature()),
             num_sentences=len(hypotheses),

@@ -10,6 +10,7 @@ from optuna.storages import RDBStorage
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.config.study import StudyConfig
+from automl_tf.device import Precision, resolve_precision
 from automl_tf.home import HomeDirectory
 from automl_tf.search.events import Event
 from automl_tf.search.schema import CONFIRMED_STUDY, StudyRecord, study_id_of, trial_seed
@@ -56,6 +57,11 @@ class WorkerContext:
         """Returns a trial's configuration of settings by dotted path; its number gives the seed."""
         place = number + CONFIRMATION_SEEDS if self.is_confirmation else number
         return self.record.study.trial_config(settings, trial_seed(self.config.seed, place))
+
+    def precision(self, config: TrialConfig) -> Precision:
+        """Returns the arithmetic of a trial: its setting, or the study's where that is ``auto``."""
+        setting, recorded = config.training.precision, self.record.precision
+        return recorded if setting == "auto" and recorded else resolve_precision(setting)
 
     def directory(self, number: int) -> Path:
         """Returns the directory of a trial's checkpoints."""

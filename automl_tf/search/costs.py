@@ -10,6 +10,8 @@ from typing import Any
 from automl_tf.config.settings import TrialConfig
 from automl_tf.config.study import Limit, Study
 from automl_tf.data.prepare import PreparedData
+from automl_tf.device import Precision, resolve_precision
+from automl_tf.model.activations import Arithmetic
 from automl_tf.model.size import VocabSizes, flops_per_token, num_parameters
 from automl_tf.search.schema import ESTIMATED_MEMORY, FLOPS_PER_TOKEN, NUM_PARAMETERS
 from automl_tf.training.footprint import Extent, arithmetic_here, footprint
@@ -17,21 +19,28 @@ from automl_tf.training.footprint import Extent, arithmetic_here, footprint
 Costs = dict[str, float]
 """By the names under which the storage, MLflow and ``constraints`` know them."""
 
-_FORMULAS: dict[str, Callable[[TrialConfig, VocabSizes, Extent], float]] = {
-    NUM_PARAMETERS: lambda config, vocab, _: num_parameters(
+_FORMULAS: dict[str, Callable[[TrialConfig, VocabSizes, Extent, Precision | None], float]] = {
+    NUM_PARAMETERS: lambda config, vocab, *_: num_parameters(
         config.model, vocab, config.data.longest_sequence
     ),
-    FLOPS_PER_TOKEN: lambda config, vocab, _: flops_per_token(config.model, vocab),
-    ESTIMATED_MEMORY: lambda config, vocab, extent: (
-        footprint(config, vocab, extent, arithmetic_here(config)).megabytes
+    FLOPS_PER_TOKEN: lambda config, vocab, *_: flops_per_token(config.model, vocab),
+    ESTIMATED_MEMORY: lambda config, vocab, extent, auto: (
+        footprint(config, vocab, extent, _arithmetic(config, auto)).megabytes
     ),
 }
+"""Functions of a configuration, its vocabularies, its sentences and the arithmetic of ``auto``."""
 
 
-def costs(config: TrialConfig, data: PreparedData) -> Costs:
-    """What a configuration costs on its corpus."""
+def costs(config: TrialConfig, data: PreparedData, auto: Precision | None = None) -> Costs:
+    """What a configuration costs on its corpus.
+
+    Args:
+        config: The configuration.
+        data: The corpus.
+        auto: Arithmetic of ``precision: auto``; by default that of this machine.
+    """
     extent = Extent.of(data)
-    return {name: formula(config, data.sizes, extent) for name, formula in _FORMULAS.items()}
+    return {name: cost(config, data.sizes, extent, auto) for name, cost in _FORMULAS.items()}
 
 
 def least_costs(config: TrialConfig) -> Costs:
@@ -39,9 +48,8 @@ def least_costs(config: TrialConfig) -> Costs:
     vocab = VocabSizes(1, 1, joint=config.data.joint_vocab, outputs=1)
     extent = Extent.unknown(config)
     # A shorter sentence makes smaller matrices of attention: what memory is least is not known.
-    return {
-        name: _FORMULAS[name](config, vocab, extent) for name in (NUM_PARAMETERS, FLOPS_PER_TOKEN)
-    }
+    of_shape = (NUM_PARAMETERS, FLOPS_PER_TOKEN)
+    return {name: _FORMULAS[name](config, vocab, extent, None) for name in of_shape}
 
 
 def beyond_limits(config: TrialConfig, limits: Mapping[Limit, float]) -> Costs:
@@ -50,11 +58,14 @@ def beyond_limits(config: TrialConfig, limits: Mapping[Limit, float]) -> Costs:
     return {name: least[name] for name in limits if least.get(name, 0.0) > limits[name]}
 
 
-def feasible(study: Study) -> Callable[[Mapping[str, Any]], bool] | None:
+def feasible(
+    study: Study, auto: Precision | None = None
+) -> Callable[[Mapping[str, Any]], bool] | None:
     """Tells of searched values whether no limit in closed form forbids them; None without a limit.
 
     Vocabularies count with the size that is asked for, and sentences with the longest that are
-    trained on: what a corpus really has can be less, never more.
+    trained on: what a corpus really has can be less, never more. ``auto`` is the arithmetic of
+    ``precision: auto``, by default that of this machine.
     """
     limits = {name: limit for name, limit in study.config.constraints.items() if name in _FORMULAS}
     if not limits:
@@ -65,7 +76,7 @@ def feasible(study: Study) -> Callable[[Mapping[str, Any]], bool] | None:
         config = complete(params)
         vocab, extent = _asked_vocab(config), Extent.unknown(config)
         return all(
-            _FORMULAS[name](config, vocab, extent) <= limit for name, limit in limits.items()
+            _FORMULAS[name](config, vocab, extent, auto) <= limit for name, limit in limits.items()
         )
 
     return is_feasible
@@ -90,18 +101,24 @@ def effort(study: Study) -> Callable[[Mapping[str, Any]], float] | None:
     return operations
 
 
-def memory(study: Study) -> Callable[[Mapping[str, Any]], float]:
+def memory(study: Study, auto: Precision | None = None) -> Callable[[Mapping[str, Any]], float]:
     """Returns a function from searched values to the estimated memory of a trial, in megabytes.
 
-    Vocabularies and sentences count as in ``feasible``.
+    Vocabularies, sentences and ``auto`` count as in ``feasible``.
     """
     complete = _completing(study)
 
     def megabytes(params: Mapping[str, Any]) -> float:
         config = complete(params)
-        return _FORMULAS[ESTIMATED_MEMORY](config, _asked_vocab(config), Extent.unknown(config))
+        vocab, extent = _asked_vocab(config), Extent.unknown(config)
+        return _FORMULAS[ESTIMATED_MEMORY](config, vocab, extent, auto)
 
     return megabytes
+
+
+def _arithmetic(config: TrialConfig, auto: Precision | None) -> Arithmetic:
+    setting = config.training.precision
+    return arithmetic_here(auto if setting == "auto" and auto else resolve_precision(setting))
 
 
 def _asked_vocab(config: TrialConfig) -> VocabSizes:

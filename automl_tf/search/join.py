@@ -10,17 +10,19 @@ from pathlib import Path
 
 import optuna
 
+from automl_tf.device import keep_to_share, resolve_precision
+from automl_tf.home import HomeDirectory
 from automl_tf.search.context import WorkerContext
-from automl_tf.search.events import Event, EventWriter, TrialEnded, WorkerReady
+from automl_tf.search.events import Event, EventWriter, LogMessage, TrialEnded, WorkerReady
 from automl_tf.search.loggers import StudyLogger
 from automl_tf.search.monitor import POLL_SECONDS, StudyMonitor
 from automl_tf.search.ownership import this_process
 from automl_tf.search.run import Locations, OpenStudy, logger_of
+from automl_tf.search.schema import StudyRecord
 from automl_tf.search.storage import another_view
 from automl_tf.search.worker import Worker
+from automl_tf.signals import stop_on_signals
 from automl_tf.tracking.outbox import RunState
-from automl_tf.training.machine import keep_to_share
-from automl_tf.training.signals import stop_on_signals
 
 
 def join(
@@ -73,6 +75,8 @@ def join(
             return replace(context, study=study, tracking=run)
 
         writer.tell(WorkerReady(this_process().name))
+        if (notice := _precision_notice(opened.record, locations.home)) is not None:
+            writer.tell(LogMessage(notice))
         worker = Worker(context, confirming)
         if leaves_with_parent:
             worker.work()
@@ -81,6 +85,18 @@ def join(
                 worker.work()
             logger.leave(RunState.PAUSED if should_pause() else RunState.COMPLETE)
         return stop.is_set()
+
+
+def _precision_notice(record: StudyRecord, home: Path) -> str | None:
+    """Returns what to say where this machine would choose another arithmetic than the study's."""
+    here = resolve_precision("auto", HomeDirectory(home).cache)
+    uses_auto = record.config.fixed.get("training.precision", "auto") == "auto"
+    if record.precision in (None, here) or not uses_auto:
+        return None
+    return (
+        f"trials compute in {record.precision}, as recorded when the study began, so that they are "
+        f"comparable; this machine is faster in {here}"
+    )
 
 
 @contextlib.contextmanager
@@ -101,7 +117,7 @@ def _shown(
                 for _, event in monitor.look():
                     tell(event)
                     if isinstance(event, TrialEnded):
-                        logger.refresh()
+                        logger.refresh(view)
 
     thread = threading.Thread(target=show, name="monitor", daemon=True)
     thread.start()

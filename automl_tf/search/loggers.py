@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.data.prepare import PreparedData
+from automl_tf.device import Precision
 from automl_tf.errors import UserError
 from automl_tf.home import HomeDirectory
 from automl_tf.redaction import redact_message, without_credentials
@@ -93,10 +94,16 @@ class TrialLogger:
         """MLflow's id of the run, once it has one."""
         return self._run.run_id
 
-    def begin(self, config: TrialConfig, data: PreparedData, costs: Mapping[str, float]) -> None:
-        """Logs the configuration, its costs by name, and the corpus."""
+    def begin(
+        self,
+        config: TrialConfig,
+        data: PreparedData,
+        costs: Mapping[str, float],
+        precision: Precision,
+    ) -> None:
+        """Logs the configuration, its costs by name, the corpus, the device and its arithmetic."""
         self._training = TrainingLogger(self._run, config, data)
-        self._training.begin(costs)
+        self._training.begin(costs, precision)
 
     def validated(self, validation: Validation) -> list[dict[str, Any]]:
         """Logs the curve so far, the scores and some translations, which it returns."""
@@ -154,10 +161,15 @@ class StudyLogger:
             run.close(DELIVERY_SECONDS)
             logger.store_run_ids()
 
-    def refresh(self) -> None:
-        """Logs best score and number of trials in each state; files follow in the background."""
-        view = StudyView.read(self._study)
-        trials = self._study.get_trials(deepcopy=False)
+    def refresh(self, study: optuna.Study | None = None) -> None:
+        """Logs best score and number of trials in each state; files follow in the background.
+
+        Args:
+            study: The study as the calling thread sees it, where that is not the one that opened
+                the logger: a view that two threads share can stop both.
+        """
+        study = study or self._study
+        view, trials = StudyView.read(study), study.get_trials(deepcopy=False)
         self._end_lost(view, trials)
         best = 0.0 if view.incumbent is None else view.incumbent.best_bleu or 0.0
         states = {f"trials_{state}": float(count) for state, count in view.counts.items()}

@@ -16,8 +16,16 @@ from optuna.trial import TrialState
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparationPausedError, PreparedData, prepare
-from automl_tf.data.subwords import BOS, EOS, PAD
+from automl_tf.decoding.constraints import SearchOptions
 from automl_tf.decoding.latency import median_latency_ms
+from automl_tf.device import (
+    default_device,
+    device_name,
+    free_memory,
+    inference_dtype,
+    is_out_of_memory,
+    is_sticky,
+)
 from automl_tf.errors import UserError, disk_is_full, first_line, is_io_error
 from automl_tf.formatting import format_amount
 from automl_tf.search import schema
@@ -26,7 +34,7 @@ from automl_tf.search.costs import Costs, beyond_limits, costs
 from automl_tf.search.events import LogMessage
 from automl_tf.search.loggers import RUN_STATES, TrialLogger
 from automl_tf.search.optuna_compat import delete_intermediate_values
-from automl_tf.search.ownership import Heartbeat, Ownership
+from automl_tf.search.ownership import MAX_LOSSES, Heartbeat, Ownership, count_loss
 from automl_tf.search.pruners.build import decide
 from automl_tf.search.schema import FailureKind
 from automl_tf.search.storage import StorageUnreachableError
@@ -34,8 +42,8 @@ from automl_tf.tracking.outbox import RunState
 from automl_tf.training.checkpoints import LAST_CHECKPOINT, TrainingDirectory, TrainingIdentity
 from automl_tf.training.events import CurvePoint, Decision, FitResult, Outcome, Validation
 from automl_tf.training.fit import fit
-from automl_tf.training.memory import free_memory, is_out_of_memory, smaller_batches
-from automl_tf.training.module import build_model
+from automl_tf.training.footprint import smaller_batches
+from automl_tf.training.module import build_model, build_translator
 from automl_tf.versions import environment
 
 LARGEST_SAMPLE = 2000
@@ -102,6 +110,8 @@ class _TrialRunner:
             result = self._with_smaller_batches(result)
         elif result.failure is FailureKind.IO_ERROR:
             result = self._to_be_retried(result)
+        elif result.failure is FailureKind.WORKER_LOST:
+            result = self._for_another_worker(result)
         if result.state != TrialState.RUNNING:
             self._record(result)
         return result
@@ -137,6 +147,14 @@ class _TrialRunner:
             return result
         return TrialResult(TrialState.WAITING, reason=result.reason, failure=result.failure)
 
+    def _for_another_worker(self, result: TrialResult) -> TrialResult:
+        """Puts a trial whose device died back into the queue, unless it kills one after another."""
+        count = count_loss(self._context.storage, self._ownership.trial_id)
+        if count < MAX_LOSSES:
+            return TrialResult(TrialState.WAITING, reason=result.reason, failure=result.failure)
+        reason = f"{result.reason}; {count} times without a validation between"
+        return _failed(reason, result.failure)
+
     def _attempt(self) -> TrialResult:
         """One attempt with the settings that the trial has now; its errors become reasons."""
         try:
@@ -147,7 +165,7 @@ class _TrialRunner:
             result = _classified(error)
             if not isinstance(error, UserError):
                 self._logger.attach("error.txt", traceback.format_exc())
-        if result.state == TrialState.FAIL:
+        if result.state == TrialState.FAIL and result.failure is not FailureKind.WORKER_LOST:
             # The error, and with it what its frames held, is gone now.
             free_memory()
         return result
@@ -178,12 +196,11 @@ class _TrialRunner:
         if limit is not None:
             return self._refused(limit)
         self._begin_or_resume(TrainingIdentity.of(config, data.fingerprint))
-        self._logger.begin(config, data, known)
+        self._logger.begin(config, data, known, context.precision(config))
         directory = context.directory(self._trial.number)
-        pause, is_owner = context.should_pause, self._is_owner
-        result = fit(
-            config, data, directory, self._observe, self._progress, pause, is_owner=is_owner
-        )
+        hooks = (self._observe, self._progress, context.should_pause)
+        precision, is_owner = context.precision(config), self._is_owner
+        result = fit(config, data, directory, *hooks, is_owner=is_owner, precision=precision)
         if self._interruption is not None:
             raise self._interruption
         if result.outcome is Outcome.LOST:
@@ -197,7 +214,9 @@ class _TrialRunner:
     def _begin_or_resume(self, identity: TrainingIdentity) -> None:
         """Resumes from the checkpoint of the present attempt, or begins an attempt without one."""
         directory = TrainingDirectory(self._context.directory(self._trial.number))
-        if schema.validations(self._trial) and directory.open(identity) is None:
+        if directory.is_outdated:
+            self._begin_again("its checkpoint is of an earlier version; begun again")
+        elif schema.validations(self._trial) and directory.open(identity) is None:
             self._begin_again("its checkpoint is gone; begun again")
         if not self._trial.user_attrs.get(schema.ATTEMPT):
             self._trial.set_user_attr(schema.ATTEMPT, 1)
@@ -227,14 +246,16 @@ class _TrialRunner:
 
     def _measure(self, config: TrialConfig, data: PreparedData) -> Costs:
         """Costs of the trial by the names of the constraints; latency is measured once."""
-        known = costs(config, data)
+        precision = self._context.precision(config)
+        known = costs(config, data, precision)
         self._size = int(known[schema.NUM_PARAMETERS])
         needed = (*self._context.config.objectives, *self._context.config.constraints)
         if schema.LATENCY in needed:
             # Another time would be another number, and could refuse a trial that is half trained.
             measured = self._trial.user_attrs.get(schema.LATENCY)
             known[schema.LATENCY] = measured or _latency(config, data)
-        provenance = {schema.SEED: config.seed, schema.ENVIRONMENT: environment()}
+        machine = {"device": device_name(), "precision": precision}
+        provenance = {schema.SEED: config.seed, schema.ENVIRONMENT: environment() | machine}
         for name, value in {**known, **provenance}.items():
             self._trial.set_user_attr(name, value)
         return known
@@ -359,8 +380,11 @@ def _progress_of(point: CurvePoint) -> dict[str, float | None]:
 
 
 def _latency(config: TrialConfig, data: PreparedData) -> float:
-    model = build_model(config, data)
-    return median_latency_ms(model, data.validation.sources(), bos=BOS, eos=EOS, pad=PAD)
+    """Milliseconds a sentence of what a bundle would ship: its engine, device, dtype and beam."""
+    model = build_model(config, data).to(default_device(), inference_dtype())
+    translator = build_translator(model, config, data)
+    options = SearchOptions(config.decoding.beam_size, config.decoding.length_penalty)
+    return median_latency_ms(translator, data.validation.sources(), options)
 
 
 def _failed(reason: str, failure: FailureKind | None) -> TrialResult:
@@ -375,6 +399,8 @@ def _is_of_machine(error: Exception) -> bool:
 
 def _classified(error: Exception) -> TrialResult:
     """The result of a trial that ended by an error."""
+    if is_sticky(error):
+        return _failed(f"the device failed: {first_line(error)}", FailureKind.WORKER_LOST)
     if is_out_of_memory(error):
         return _failed(f"out of memory: {first_line(error)}", FailureKind.OUT_OF_MEMORY)
     if is_io_error(error):

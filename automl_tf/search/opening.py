@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import optuna
 from optuna.storages import RDBStorage
 
+from automl_tf.config.presets import PAPER_ROWS
 from automl_tf.config.settings import BASE_WIDTH
 from automl_tf.config.study import DIRECTIONS, Study
 from automl_tf.errors import UserError
-from automl_tf.model.presets import PAPER_ROWS
 from automl_tf.search.schema import (
     CONFIRMED_STUDY,
     DEFINITION,

@@ -273,12 +273,18 @@ def requeue_lost_trials(monitor: LivenessMonitor, storage: RDBStorage) -> list[i
     return [trial.number for trial in lost]
 
 
-def _requeue(storage: RDBStorage, trial: FrozenTrial) -> None:
-    trial_id = trial_id_of(trial)
-    reached = _reached(trial)
-    before = trial.user_attrs.get(LOSSES, {})
+def count_loss(storage: RDBStorage, trial_id: int) -> int:
+    """Counts the loss of a trial's worker. Returns the losses since its last validation."""
+    trial = storage.get_trial(trial_id)
+    reached, before = _reached(trial), trial.user_attrs.get(LOSSES, {})
     count = 1 + (before["count"] if before.get("reached") == reached else 0)
     storage.set_trial_user_attr(trial_id, LOSSES, {"count": count, "reached": reached})
+    return int(count)
+
+
+def _requeue(storage: RDBStorage, trial: FrozenTrial) -> None:
+    trial_id = trial_id_of(trial)
+    count = count_loss(storage, trial_id)
     if count >= MAX_LOSSES:
         reason = f"its worker died {count} times without a validation between"
         storage.set_trial_user_attr(trial_id, REASON, reason)

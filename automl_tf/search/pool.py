@@ -10,7 +10,7 @@ from typing import Protocol
 
 from automl_tf.errors import ExitCode, UserError
 from automl_tf.search.events import LogMessage, WorkerError, WorkerEvent, WorkerReady, decode
-from automl_tf.training.signals import StopRequest
+from automl_tf.signals import StopRequest
 
 MAX_EARLY_DEATHS = 3
 """Deaths in a row of one worker without any progress, after which it is not restarted."""

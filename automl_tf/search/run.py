@@ -15,7 +15,8 @@ from optuna.trial import TrialState
 from automl_tf.config.study import AutoSampler, Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
-from automl_tf.home import STORAGE_VARIABLE, TRACKING_VARIABLE
+from automl_tf.device import Precision, check_devices, resolve_precision
+from automl_tf.home import STORAGE_VARIABLE, TRACKING_VARIABLE, HomeDirectory
 from automl_tf.search.events import Event, TrialEnded, WorkerReady
 from automl_tf.search.loggers import StudyLogger
 from automl_tf.search.monitor import StudyMonitor
@@ -27,12 +28,11 @@ from automl_tf.search.pruners.build import build_pruner
 from automl_tf.search.samplers.build import grid
 from automl_tf.search.samplers.history import check_named, record_corpus_info
 from automl_tf.search.samplers.priors import CorpusInfo
-from automl_tf.search.schema import NUM_PAIRS, REASON, WORKER, StudyRecord, validations
+from automl_tf.search.schema import NUM_PAIRS, PRECISION, REASON, WORKER, StudyRecord, validations
 from automl_tf.search.storage import claiming, open_storage
 from automl_tf.search.study_view import StudyView
+from automl_tf.signals import StopRequest, stop_on_signals
 from automl_tf.tracking.outbox import RunState
-from automl_tf.training.machine import check_devices
-from automl_tf.training.signals import StopRequest, stop_on_signals
 
 STUDY_STATES = {
     OutcomeKind.BUDGET_SPENT: RunState.COMPLETE,
@@ -96,6 +96,8 @@ def open_search(study: Study, locations: Locations, *, trains_here: bool = True)
     storage, record, data = _checked(study, locations, trains_here=trains_here)
     opened = open_study(storage, record)
     _record_corpus(opened, study, data)
+    if trains_here:
+        record = replace(record, precision=record_precision(storage, opened, locations.home))
     return _opened(storage, opened, record, data)
 
 
@@ -112,7 +114,30 @@ def open_worker(study: Study, locations: Locations) -> OpenStudy:
     record = replace(stored, config=stored.config.model_copy(update={"corpus": corpus}))
     if NUM_PAIRS not in opened.user_attrs:
         _record_corpus(opened, study, data)
+    record = replace(record, precision=record_precision(storage, opened, locations.home))
     return _opened(storage, opened, record, data)
+
+
+def record_precision(storage: RDBStorage, study: optuna.Study, home: Path) -> Precision:
+    """Returns the arithmetic of a study, so that its trials compute alike on all machines.
+
+    The first machine that trains resolves ``auto`` and records the result. A study of an earlier
+    version has none yet.
+
+    Args:
+        storage: The storage.
+        study: The study.
+        home: The home directory, whose cache keeps this machine's measurements.
+    """
+    recorded: Precision | None = study.user_attrs.get(PRECISION)
+    if recorded is not None:
+        return recorded
+    found = resolve_precision("auto", HomeDirectory(home).cache)
+    with claiming(storage, study.study_name):
+        recorded = study.user_attrs.get(PRECISION)
+        if recorded is None:
+            study.set_user_attr(PRECISION, found)
+    return recorded or found
 
 
 def _record_corpus(opened: optuna.Study, study: Study, data: PreparedData) -> None:

@@ -9,7 +9,7 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -32,6 +32,8 @@ DEFINITION = "definition"
 TRACKING = "mlflow"
 NUM_PAIRS = "num_pairs"
 LANGUAGES = "languages"
+PRECISION = "precision"
+"""Arithmetic of the trials whose ``training.precision`` is ``auto``, resolved once for all."""
 CONFIRMED_STUDY = "confirmed_study"
 """Of a study of confirmations: identifier of the study whose best configurations it repeats."""
 
@@ -57,7 +59,7 @@ INFEASIBLE = "infeasible"
 BEST_STEP = "best_step"
 SAMPLES = "samples"
 ENVIRONMENT = "environment"
-"""Versions and git commit of the program that trained a trial."""
+"""Of a trial: versions and git commit of the program, the device, and its arithmetic."""
 LATENCY = "latency"
 SMALLER_BATCHES = "smaller_batches"
 SENTENCES = "sentences"
@@ -117,11 +119,20 @@ class FailureKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study as the storage keeps it: study file, space file, content hash of the corpus."""
+    """A study as the storage keeps it.
+
+    Attributes:
+        config: The study file.
+        space: The space file.
+        fingerprint: Content hash of the corpus.
+        precision: Arithmetic of the trials whose setting is ``auto``; None until a machine that
+            trains has resolved it. It is no part of the definition.
+    """
 
     config: StudyConfig
     space: Space
     fingerprint: str
+    precision: Literal["fp32", "bf16"] | None = None
 
     @property
     def study(self) -> Study:
@@ -188,7 +199,9 @@ def read_record(study: optuna.Study) -> StudyRecord:
         UserError: If another program or another version wrote it.
     """
     check_readable(study)
-    return StudyRecord.from_json(study.user_attrs[DEFINITION])
+    attributes = study.user_attrs
+    record = StudyRecord.from_json(attributes[DEFINITION])
+    return dataclasses.replace(record, precision=attributes.get(PRECISION))
 
 
 def write_identity(study: optuna.Study, study_id: str) -> None:

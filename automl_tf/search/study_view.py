@@ -260,6 +260,7 @@ class StudyView:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the stable form of ``show --json``."""
+        setting = self.record.config.fixed.get("training.precision", "auto")
         return {
             "study": self.study,
             "study_id": self.study_id,
@@ -269,6 +270,7 @@ class StudyView:
             "counts": self.counts,
             "trials": [trial.to_json() for trial in self.trials],
             "best": self.best,
+            "precision": self.record.precision if setting == "auto" else setting,
             "importances": self.importances,
             "confirmation": None if self.confirmation is None else self.confirmation.to_json(),
             "mlflow": self.mlflow,

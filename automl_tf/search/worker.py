@@ -12,7 +12,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 
-from automl_tf.errors import UserError, disk_is_full, full_disk
+from automl_tf.errors import DeadDeviceError, UserError, disk_is_full, full_disk
 from automl_tf.search.confirmation import num_running, open_confirmation, queue_confirmations
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.costs import effort, feasible, memory
@@ -31,7 +31,7 @@ from automl_tf.search.samplers.build import build_sampler, distributions, grid
 from automl_tf.search.schema import ORIGIN, REASON, FailureKind, Origin, known_failures
 from automl_tf.search.storage import StorageUnreachableError, claiming, is_away, with_retries
 from automl_tf.search.study_view import StudyView
-from automl_tf.training.checkpoints import keep_best_weights
+from automl_tf.training.checkpoints import remove_weights_of_others
 
 MAX_INFEASIBLE_IN_A_ROW = 200
 WAIT_SECONDS = 1.0
@@ -82,6 +82,7 @@ class Worker:
 
         Raises:
             UserError: If a disk is full or fails, or the storage is away for too long.
+            DeadDeviceError: If only a new process can use the device.
         """
         while not self._context.should_pause():
             try:
@@ -117,9 +118,9 @@ class Worker:
             context.config.seed,
             number,
             list(known_failures(trials).values()),
-            feasible(context.record.study),
+            feasible(context.record.study, context.record.precision),
             effort(context.record.study),
-            memory(context.record.study),
+            memory(context.record.study, context.record.precision),
         )
         trial = sampled(context.study, ownership.trial_id, distributions(context.record.space))
         if ORIGIN not in trial.user_attrs:
@@ -192,7 +193,9 @@ class Worker:
         self._heed(result)
 
     def _heed(self, result: TrialResult) -> None:
-        """Leaves where every trial meets errors of a disk or a network."""
+        """Leaves where every further trial would meet an error of the device, disk or network."""
+        if result.failure is FailureKind.WORKER_LOST:
+            raise DeadDeviceError(result.reason or "")
         if result.failure is not FailureKind.IO_ERROR:
             self._io_errors = 0
             return
@@ -268,7 +271,9 @@ def _drop_weights(context: WorkerContext) -> None:
     """Removes the weights of ended trials that are not among the best."""
     trials = context.study.get_trials(deepcopy=False)
     unfinished = {trial.number for trial in trials if not trial.state.is_finished()}
-    keep_best_weights(context.directory(0).parent, trials_to_keep(context.study) | unfinished)
+    remove_weights_of_others(
+        context.directory(0).parent, trials_to_keep(context.study) | unfinished
+    )
 
 
 def loss(trial: FrozenTrial) -> LogMessage:

@@ -29,7 +29,12 @@ _logger = logging.getLogger(__name__)
 
 
 def register_bundle(
-    run: Run, directory: Path, model_name: str, sources: Sequence[str], translations: Sequence[str]
+    run: Run,
+    directory: Path,
+    model_name: str,
+    sources: Sequence[str],
+    translations: Sequence[str],
+    of_engine: Sequence[str] = (),
 ) -> int | None:
     """Logs a bundle as a model of a run and registers it under a name.
 
@@ -42,6 +47,7 @@ def register_bundle(
         model_name: Name in the registry, where every call makes a new version.
         sources: Sentences for the example of the input.
         translations: Their translations, for the version's description.
+        of_engine: Libraries that the bundle's engine needs beside those of every bundle.
 
     Returns:
         The version; None if MLflow did not accept it, which is logged with the reason.
@@ -54,7 +60,9 @@ def register_bundle(
     try:
         with _global_tracking_uri(uri):
             client = connect(uri)
-            model_id = _log(client, run.run_id, directory, list(sources))
+            model_id = _log(
+                client, run.run_id, directory, list(sources), (*REQUIREMENTS, *of_engine)
+            )
             note = _note(sources, translations)
             return _register(client, run.run_id, model_id, model_name, note)
     except Exception as error:  # noqa: BLE001  (drivers and servers raise what they like)
@@ -62,7 +70,13 @@ def register_bundle(
         return None
 
 
-def _log(client: "MlflowClient", run_id: str, directory: Path, sources: list[str]) -> str:
+def _log(
+    client: "MlflowClient",
+    run_id: str,
+    directory: Path,
+    sources: list[str],
+    requirements: Sequence[str],
+) -> str:
     """Logs the model and returns its id."""
     import mlflow
 
@@ -81,7 +95,7 @@ def _log(client: "MlflowClient", run_id: str, directory: Path, sources: list[str
         artifacts={"bundle": str(directory)},
         code_paths=[str(_PACKAGE)],
         # No index knows a local version as in 2.13.0+cpu; any build of it will do.
-        pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
+        pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in requirements],
         signature=_signature(),
         input_example=sources,
     )

@@ -1,1 +1,1 @@
-"""Training one configuration with Lightning; who watches it decides whether it goes on."""
+"""Trains one configuration with Lightning; an observer decides whether the training continues."""

@@ -26,6 +26,9 @@ LAST_CHECKPOINT = "last.ckpt"
 BEST_WEIGHTS = "best.safetensors"
 """File name of the weights of the best validation."""
 
+FORMAT = 2
+"""Version of what a checkpoint holds, to be raised when an older one cannot be resumed."""
+
 _IDENTITY = "training"
 _RECENT_WEIGHTS = "step-*.safetensors"
 _PARTIAL = "*.partial"
@@ -81,13 +84,16 @@ class TrainingIdentity:
         return None
 
     def mark(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the identity to a checkpoint."""
-        checkpoint[_IDENTITY] = {"digest": self.digest, "settings": dict(self.settings)}
+        """Adds the identity and the format to a checkpoint."""
+        settings = dict(self.settings)
+        checkpoint[_IDENTITY] = {"digest": self.digest, "settings": settings, "format": FORMAT}
 
 
 @dataclass(frozen=True)
 class TrainingDirectory:
     """The directory of one training: its checkpoint, its best and its most recent weights.
+
+    Only this class names and removes files of a training.
 
     Attributes:
         path: The directory; it need not exist.
@@ -110,13 +116,14 @@ class TrainingDirectory:
         return self.path / f"step-{step:07d}.safetensors"
 
     def open(self, identity: TrainingIdentity) -> Path | None:
-        """Returns the checkpoint to resume from, or None after removing what others have left.
+        """Returns the checkpoint to resume from, or None after removing the files of others.
 
         Args:
             identity: The training that is about to use the directory.
 
         Raises:
-            UserError: If the directory holds the checkpoint of another training.
+            UserError: If the directory holds the checkpoint of another training, or one of an
+                earlier version.
         """
         path = self.checkpoint
         if path.exists() and not zipfile.is_zipfile(path):
@@ -124,11 +131,21 @@ class TrainingDirectory:
             _logger.warning("%s is incomplete: the training restarts.", path)
             path.unlink()
         if path.exists():
-            self._check_owner(identity)
+            self._check(identity)
             return path
+        self.remove_weights()
+        return None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the directory holds a checkpoint of an earlier version of this program."""
+        path = self.checkpoint
+        return path.exists() and zipfile.is_zipfile(path) and self._mark() is None
+
+    def remove_weights(self) -> None:
+        """Removes all weights, so that only the checkpoint is left."""
         self.best_weights.unlink(missing_ok=True)
         self.remove_temporary_files()
-        return None
 
     def remove_temporary_files(self) -> None:
         """Removes weights kept for averaging and files that were not written to their end."""
@@ -136,12 +153,17 @@ class TrainingDirectory:
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
 
-    def _check_owner(self, identity: TrainingIdentity) -> None:
+    def _mark(self) -> dict[str, Any] | None:
+        """Returns what ``TrainingIdentity.mark`` added; None for a checkpoint of another format."""
         # Mapped, the tensors are not read.
         checkpoint = torch.load(self.checkpoint, map_location="cpu", mmap=True, weights_only=True)
-        found = checkpoint.get(_IDENTITY)
+        mark: dict[str, Any] = checkpoint.get(_IDENTITY, {})
+        return mark if mark.get("format") == FORMAT else None
+
+    def _check(self, identity: TrainingIdentity) -> None:
+        found = self._mark()
         if found is None:
-            what = "does not say which training it belongs to; an earlier version wrote it"
+            what = "was written by an earlier version, which trained differently"
         elif (difference := identity.first_difference(found["settings"])) is not None:
             name, mine, others = difference
             what = f"belongs to another training: {name} is {others} there and {mine} here"
@@ -159,7 +181,14 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     Lightning writes into the system's temporary directory and moves the file. If that is another
     disk, moving copies the file, and a copy can stop half way.
+
+    Args:
+        writes: Whether this process writes. Of several that train together, rank zero does.
     """
+
+    def __init__(self, *, writes: bool = True) -> None:
+        super().__init__()
+        self._writes = writes
 
     def save_checkpoint(
         self,
@@ -173,6 +202,8 @@ class WholeCheckpoints(TorchCheckpointIO):
             OSError: If the disk does not take it. The old checkpoint is still there.
         """
         assert storage_options is None, "a local file has none"
+        if not self._writes:
+            return
         # Writing straight to a file, torch would hide the system's reason for a failure.
         data = io.BytesIO()
         torch.save(checkpoint, data)
@@ -204,19 +235,19 @@ def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     partial.replace(path)
 
 
-def keep_best_weights(study_directory: Path, keep: set[int]) -> None:
-    """Removes the best weights of all trials of a study but some.
+def remove_weights_of_others(study_directory: Path, keep: set[int]) -> None:
+    """Removes the weights and temporary files of all trials of a study except some.
 
-    Trials that still run have to be among those kept.
+    A trial that was killed leaves such files here, also if another machine has finished it.
 
     Args:
         study_directory: The directory of the study.
-        keep: Numbers of the trials whose weights stay.
+        keep: Numbers of the trials that keep theirs. All that may still be trained are among them.
     """
-    for weights in study_directory.glob(f"trial-*/{BEST_WEIGHTS}"):
-        number = weights.parent.name.removeprefix("trial-")
+    for directory in study_directory.glob("trial-*"):
+        number = directory.name.removeprefix("trial-")
         if number.isdecimal() and int(number) not in keep:
-            weights.unlink(missing_ok=True)
+            TrainingDirectory(directory).remove_weights()
 
 
 def average_weights(paths: Sequence[Path]) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from automl_tf.scoring.scores import Scores
 from automl_tf.scoring.sentences import SentenceStatistics
-from automl_tf.training.attention_map import AttentionMap
+from automl_tf.training.attention_maps import AttentionMap
 
 LARGEST_EXPONENT = 50.0
 """A perplexity beyond its exponential says nothing that infinity would not."""
@@ -19,7 +19,7 @@ class CurvePoint:
 
     Attributes:
         step: Optimizer steps done.
-        loss: Label-smoothed cross entropy of the step, in nats a token.
+        loss: Label-smoothed cross entropy in nats, the mean over all target tokens of the step.
         learning_rate: Learning rate of the step.
         grad_norm: Norm of the whole gradient before clipping.
         tokens_per_second: Target tokens trained on since the point before, padding left out.
@@ -32,7 +32,7 @@ class CurvePoint:
     tokens_per_second: float
 
     def metrics(self) -> dict[str, float]:
-        """The point under the names that people see."""
+        """Returns the values by the names of their metrics."""
         return {
             "train_loss": self.loss,
             "learning_rate": self.learning_rate,
@@ -49,8 +49,9 @@ class Validation:
         step: Optimizer steps done.
         scores: BLEU and chrF of the greedy translations of the first sentences of the validation
             split, or of all.
-        sentences: What that BLEU is made of, in the order of the split.
-        loss: Cross entropy without smoothing, in nats a token.
+        sentences: Statistics of each sentence, from which that BLEU is computed, in the order of
+            the split.
+        loss: Cross entropy without smoothing in nats, the mean over the target tokens.
         hypotheses: The translations, in the order of the split.
         curve: Points of the training curve since the validation before.
         seconds: Time of the training so far, in seconds of wall time over all its sessions.
@@ -58,8 +59,7 @@ class Validation:
         machine_load: How busy the machine is, by metric.
         is_best: Whether it is the best so far: of more sentences than any before, or of as many as
             the best and with a higher BLEU.
-        attention: Where the model looks while it translates some sentences; empty unless it is
-            the best so far.
+        attention: Attention maps of some sentences; empty unless it is the best so far.
     """
 
     step: int
@@ -75,7 +75,7 @@ class Validation:
     attention: tuple[AttentionMap, ...]
 
     def metrics(self) -> dict[str, float]:
-        """The validation under the names that people see."""
+        """Returns the values by the names of their metrics."""
         return {
             "val_bleu": self.scores.bleu,
             "val_sentences": float(len(self.sentences)),
@@ -122,7 +122,7 @@ class FitResult:
         step: Optimizer steps done; of a paused training, those in its checkpoint.
         best_step: Step of the weights kept, or None if there was no validation.
         best: Scores of the weights kept, likewise.
-        best_sentences: What their BLEU is made of, likewise.
+        best_sentences: Statistics of the sentences, from which their BLEU is computed, likewise.
         seconds: Wall time of all sessions, in seconds.
     """
 

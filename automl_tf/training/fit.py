@@ -8,12 +8,22 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
+from automl_tf.compat import ignore_signals
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData
-from automl_tf.training.callback import TrainingCallback
-from automl_tf.training.checkpoints import TrainingDirectory, TrainingIdentity
-from automl_tf.training.devices import train_together
+from automl_tf.device import (
+    Precision,
+    choose_attention_kernels,
+    keep_freed_memory,
+    lightning_device,
+    lightning_precision,
+    resolve_precision,
+)
+from automl_tf.training.callbacks import TrainingCallback
+from automl_tf.training.checkpoints import TrainingDirectory, TrainingIdentity, WholeCheckpoints
+from automl_tf.training.distributed import SINGLE_PROCESS, ProcessGroup
 from automl_tf.training.events import (
     FitResult,
     Observer,
@@ -26,13 +36,11 @@ from automl_tf.training.events import (
     ignore,
     never,
 )
-from automl_tf.training.machine import keep_freed_memory, precision
-from automl_tf.training.member import trainer_options
+from automl_tf.training.launch import launch
 from automl_tf.training.module import TranslationModule
-from automl_tf.training.team import ALONE, Team
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what to train, where, and the caller's side
     config: TrialConfig,
     data: PreparedData,
     directory: Path,
@@ -40,12 +48,14 @@ def fit(
     progress: Progress = ignore,
     should_pause: Pause = never,
     is_owner: Ownership = always,
+    precision: Precision | None = None,
 ) -> FitResult:
     """Trains one configuration and keeps the weights of its best validation.
 
-    If the directory contains a checkpoint of this training, it resumes from there. The result
-    equals that of an uninterrupted run. With several devices, one process for each of them trains,
-    and this process answers their questions.
+    If the directory contains a checkpoint of this training, it resumes from there. On the CPU the
+    result equals that of an uninterrupted run, bit by bit; on a GPU, up to the order in which
+    kernels add. With several devices, one process for each of them trains, and this process
+    answers their questions.
 
     A pause during a validation abandons the validation: the training later resumes from its last
     checkpoint. Temporary files are removed when the training ends for good.
@@ -60,6 +70,8 @@ def fit(
             state and ends.
         is_owner: Asked before anything is written; if false, nothing more is written, and training
             ends as lost.
+        precision: Arithmetic of the training; by default that of the configuration, which is
+            chosen for this machine if it is ``auto``.
 
     Raises:
         UserError: If the directory belongs to another training, if there are fewer devices than
@@ -71,11 +83,14 @@ def fit(
         return FitResult(Outcome.LOST, 0, None, None, None, 0.0)
     checkpoint = files.open(identity)
     hooks = TrainingHooks(observer, progress, should_pause, is_owner)
-    work = functools.partial(_fit, config, data, files, checkpoint, identity)
+    precision = precision or resolve_precision(config.training.precision)
+    training = config.training.model_copy(update={"precision": precision})
+    resolved = config.model_copy(update={"training": training})
+    work = functools.partial(_fit, resolved, data, files, checkpoint, identity)
     if config.trainer.devices == 1:
-        result = work(ALONE, hooks)
+        result = work(SINGLE_PROCESS, hooks)
     else:
-        result = train_together(work, config.trainer.devices, hooks)
+        result = launch(work, config.trainer.devices, hooks)
     if not result.outcome.is_final:
         return result
     if not is_owner():
@@ -90,18 +105,19 @@ def _fit(
     directory: TrainingDirectory,
     checkpoint: Path | None,
     identity: TrainingIdentity,
-    team: Team,
+    processes: ProcessGroup,
     hooks: TrainingHooks,
 ) -> FitResult:
-    """Trains as one process of a team."""
+    """Trains as one of the processes."""
     keep_freed_memory()
+    choose_attention_kernels()
     _quieten()
     torch.manual_seed(config.seed)
-    module = TranslationModule(config, data, team, hooks.should_pause)
+    module = TranslationModule(config, data, processes, hooks.should_pause)
     if config.trainer.compile:
         module.model.compile(dynamic=True)
-    callback = TrainingCallback(config, identity, directory, team, hooks)
-    trainer = _trainer(config, directory.path, team, callback)
+    callback = TrainingCallback(config, identity, directory, processes, hooks)
+    trainer = _trainer(config, directory.path, processes, callback)
     trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     if callback.outcome is Outcome.FINISHED:
         callback.average(trainer, module)
@@ -109,16 +125,18 @@ def _fit(
 
 
 def _trainer(
-    config: TrialConfig, directory: Path, team: Team, callback: TrainingCallback
+    config: TrialConfig, directory: Path, processes: ProcessGroup, callback: TrainingCallback
 ) -> L.Trainer:
+    """Returns a trainer for one device: `MasterAdamW` sums the gradients of several."""
     training = config.training
     trainer = L.Trainer(
         default_root_dir=directory,
-        **trainer_options(team),
-        precision=precision(training),
+        **lightning_device(processes.rank),
+        # Whatever started this process, Lightning trains in it alone.
+        plugins=[WholeCheckpoints(writes=processes.is_main), LightningEnvironment()],
+        precision=lightning_precision(resolve_precision(training.precision)),
         max_epochs=-1,
         max_steps=training.max_steps,
-        accumulate_grad_batches=training.accumulate,
         val_check_interval=training.validate_every * training.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -128,19 +146,14 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    # A signal is heard by whoever answers `should_pause`: Lightning would end the process instead,
-    # before the trial is told to wait.
-    connector = trainer._signal_connector  # noqa: SLF001
-    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    if team.size > 1:
-        # Before each step it waits for the GPU to agree on a signal that no member hears.
-        loop = trainer.fit_loop.epoch_loop
-        loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign] # noqa: SLF001
+    # Signals make `should_pause` true. Lightning would end the process instead, before the trial is
+    # queued again.
+    ignore_signals(trainer)
     return trainer
 
 
 def _quieten() -> None:
-    """Silences notes of Lightning that speak of other designs than this one."""
+    """Silences messages of Lightning that do not apply to how it is used here."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\.(pytorch|fabric)\..*")

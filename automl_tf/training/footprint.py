@@ -4,28 +4,26 @@ Two moments can be the largest: the end of a forward pass, when all activations 
 loss makes its gradients; and a validation, when the decoder keeps keys and values of many
 sentences. On the CPU freed memory stays with the process, so that a checkpoint, which is put
 together in memory before it is written, and the code that oneDNN compiles for each shape of a
-batch come on top.
+batch come on top. On a GPU the graphs of the shapes seen so far keep the memory of the largest of
+them, while the first batch of another shape runs beside them.
 """
 
 from dataclasses import dataclass
 
-import torch
-
 from automl_tf.config.settings import ModelConfig, TrialConfig
 from automl_tf.data.prepare import PreparedData
-from automl_tf.decoding.translate import (
+from automl_tf.decoding.constraints import DEFAULT_LENGTH_BOUND, LengthBound
+from automl_tf.decoding.torch_engine import (
     BATCH_ROWS,
     BATCH_TOKENS,
     GPU_BATCH_ROWS,
     GPU_BATCH_TOKENS,
-    LONGEST_RATIO,
-    MAX_EXTRA,
 )
+from automl_tf.device import Precision, has_gpu
 from automl_tf.model.activations import SINGLE_BYTES, Arithmetic, BatchShape, activation_bytes
-from automl_tf.model.dropout import table_size
-from automl_tf.model.loss import CHUNK
+from automl_tf.model.kernels.cross_entropy import chunk_tokens
+from automl_tf.model.kernels.dropout import table_size
 from automl_tf.model.size import VocabSizes, num_parameters
-from automl_tf.training.machine import precision
 
 MEGABYTE = 2**20
 LIBRARIES_MB = 85
@@ -36,6 +34,8 @@ MOST_COMPILED_MB = 900
 """Where that ends, because oneDNN keeps the last 1,024 of them."""
 GAPS = 0.15
 """Share of a step's tensors that is lost between them in the heap of a process, measured."""
+WORKSPACES_MB = 64
+"""cuBLAS's workspaces on Hopper, of two streams: one runs, one captures (torch's default sizes)."""
 MOMENTS_AND_GRADIENTS = 3
 """Numbers in fp32 that the optimizer holds of a weight beside its master."""
 
@@ -48,11 +48,13 @@ class Extent:
         longest: Positions of the longest sentence of a training batch on either side.
         longest_validated: Positions of the longest source of the validation split.
         validated: Sentences of the validation split.
+        length_bound: How long their translations may become.
     """
 
     longest: int
     longest_validated: int
     validated: int
+    length_bound: LengthBound = DEFAULT_LENGTH_BOUND
 
     @classmethod
     def of(cls, data: PreparedData) -> "Extent":
@@ -63,6 +65,7 @@ class Extent:
             longest=max(int(side.lengths.max()) + 1 for side in sides),
             longest_validated=max(map(len, sources)),
             validated=len(sources),
+            length_bound=LengthBound.of_corpus(data.length_ratio),
         )
 
     @classmethod
@@ -87,7 +90,8 @@ class Footprint:
         loss: What the loss makes of the largest batch.
         decoding: What a validation holds.
         checkpoint: A checkpoint before it is written.
-        process: What the process of the CPU takes beside its tensors, gaps between them counted.
+        process: What the process takes beside its tensors, gaps between them counted.
+        graphs: What CUDA graphs keep of the largest step between two replays.
     """
 
     weights: int
@@ -99,11 +103,13 @@ class Footprint:
     decoding: int
     checkpoint: int
     process: int
+    graphs: int = 0
 
     @property
     def peak(self) -> int:
         """The most that is held at once."""
-        always = self.weights + self.optimizer + self.masks + self.gradients + self.process
+        always = self.weights + self.optimizer + self.masks + self.gradients
+        always += self.process + self.graphs
         # A checkpoint is one block, which fits into no gap that a step has left.
         step = self.activations + self.loss + self.checkpoint
         return always + max(step, self.decoding)
@@ -130,7 +136,7 @@ def footprint(
     unit, single = arithmetic.unit_bytes, SINGLE_BYTES
     masters = 0 if unit == single else single * size
     activations = activation_bytes(config.model, shape, arithmetic)
-    loss = _loss(config.model, shape, vocab.outputs, unit)
+    loss = _loss(config.model, shape, vocab.outputs, arithmetic)
     on_gpu = arithmetic.on_gpu
     return Footprint(
         weights=unit * size,
@@ -139,17 +145,17 @@ def footprint(
         gradients=unit * size,
         activations=activations,
         loss=loss,
-        decoding=_decoding(config.model, extent, arithmetic),
+        decoding=_decoding(config.model, extent, vocab.outputs, arithmetic),
         # Weights, masters and two moments.
         checkpoint=0 if on_gpu else (unit + 3 * single) * size,
-        process=0 if on_gpu else _process(config, unit) + round(GAPS * (activations + loss)),
+        process=_process(config, arithmetic) + round(GAPS * (activations + loss)),
+        graphs=activations + loss if on_gpu and not config.trainer.compile else 0,
     )
 
 
-def arithmetic_here(config: TrialConfig) -> Arithmetic:
+def arithmetic_here(precision: Precision) -> Arithmetic:
     """How numbers of a training are kept on this machine."""
-    is_bf16 = precision(config.training).startswith("bf16")
-    return Arithmetic(2 if is_bf16 else SINGLE_BYTES, on_gpu=torch.cuda.is_available())
+    return Arithmetic(2 if precision == "bf16" else SINGLE_BYTES, on_gpu=has_gpu())
 
 
 def _largest_batch(config: TrialConfig, extent: Extent) -> BatchShape:
@@ -175,32 +181,55 @@ def _masks(config: ModelConfig, shape: BatchShape, unit: int) -> int:
     return unit * sum(size for _, size in tables)
 
 
-def _loss(config: ModelConfig, shape: BatchShape, outputs: int, unit: int) -> int:
+def _loss(config: ModelConfig, shape: BatchShape, outputs: int, arithmetic: Arithmetic) -> int:
     """Gradients of output layer and decoder, and the logits of a chunk with their softmax.
 
     The output layer's gradient is there in fp32, and a chunk's part of it in the model's type.
     """
-    positions = shape.sentences * shape.target
+    positions, unit = shape.sentences * shape.target, arithmetic.unit_bytes
     layer = outputs * config.d_model * (SINGLE_BYTES + unit)
-    logits = 2 * min(positions, CHUNK) * outputs * unit
+    chunk = chunk_tokens(outputs, unit, on_gpu=arithmetic.on_gpu)
+    # A GPU makes logits in fp32 of them as well.
+    logit_bytes = 2 * unit + (SINGLE_BYTES if arithmetic.on_gpu else 0)
+    logits = min(positions, chunk) * outputs * logit_bytes
     # The decoder's output, once more without padding, and its gradient.
     hidden = 3 * positions * config.d_model * unit
     return layer + logits + hidden
 
 
-def _process(config: TrialConfig, unit: int) -> int:
+def _process(config: TrialConfig, arithmetic: Arithmetic) -> int:
     """What is no tensor."""
+    if arithmetic.on_gpu:
+        return WORKSPACES_MB * MEGABYTE
+    unit = arithmetic.unit_bytes
     batches = config.training.max_steps * config.training.accumulate
     compiled = 0 if unit == SINGLE_BYTES else min(COMPILED_MB * batches, MOST_COMPILED_MB)
     return (LIBRARIES_MB + compiled) * MEGABYTE
 
 
-def _decoding(config: ModelConfig, extent: Extent, arithmetic: Arithmetic) -> int:
-    """Keys and values of a batch of greedy search whose model does not find the end."""
+def _decoding(config: ModelConfig, extent: Extent, outputs: int, arithmetic: Arithmetic) -> int:
+    """Keys, values and logits of a batch of greedy search whose model does not find the end."""
     on_gpu, source = arithmetic.on_gpu, extent.longest_validated
     tokens, rows = (GPU_BATCH_TOKENS, GPU_BATCH_ROWS) if on_gpu else (BATCH_TOKENS, BATCH_ROWS)
     rows = max(1, min(rows, tokens // source, extent.validated))
-    positions = rows * (source + LONGEST_RATIO * source + MAX_EXTRA)
+    positions = rows * (source + extent.length_bound.longest(source))
     width = config.num_heads * (config.head_width + config.value_width)
     unit = arithmetic.unit_bytes if on_gpu else SINGLE_BYTES
-    return config.decoder_layers * positions * width * unit
+    # The logits of a step, and a copy in fp32 of which the largest is sought.
+    logits = rows * outputs * (arithmetic.unit_bytes + SINGLE_BYTES)
+    return config.decoder_layers * positions * width * unit + logits
+
+
+def smaller_batches(config: TrialConfig) -> dict[str, int] | None:
+    """Settings for the same training in half the memory: half the tokens at once, twice as often.
+
+    An update still sees as many tokens. None if such batches would not hold a sentence of the
+    greatest length.
+    """
+    training = config.training
+    if training.batch_tokens // 2 < config.data.longest_sequence:
+        return None
+    return {
+        "training.batch_tokens": training.batch_tokens // 2,
+        "training.accumulate": training.accumulate * 2,
+    }

@@ -126,9 +126,7 @@ def rows():
     def read(corpus):
         splits = [corpus.train, corpus.validation, corpus.test]
         return [
-            list(zip(split["source"][:], split["target"][:], strict=True))
-            for split in splits
-            if split
+            list(zip(split.sources(), split.targets(), strict=True)) for split in splits if split
         ]
 
     return read

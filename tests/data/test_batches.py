@@ -7,7 +7,6 @@ import torch
 from automl_tf.data.batches import (
     Batch,
     TrainingBatches,
-    bucketed,
     evaluation_batches,
     make_batch,
 )
@@ -35,7 +34,9 @@ def split(ragged):
 
 
 def numbers(batch: Batch) -> list[int]:
-    return (batch.source_BS[:, 0] - 4).tolist()
+    """The sentences of a batch, without its fill-up rows."""
+    is_real = (batch.target_out_BT != PAD).any(1)
+    return (batch.source_BS[is_real, 0] - 4).tolist()
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -107,6 +108,17 @@ def test_little_of_the_targets_is_padding(split) -> None:
     assert np.mean([area(batch) for batch in epoch]) > 0.95 * 2048
 
 
+@pytest.mark.parametrize("static_shapes", [False, True])
+@pytest.mark.parametrize("budget", [256, 300, 1024])
+def test_no_batch_is_small(budget: int, *, static_shapes: bool, split) -> None:
+    """Each is an update of the optimizer as large as that of a full batch."""
+    made = split(3000)
+    for seed in range(4):
+        batches = TrainingBatches(made, budget, seed, static_shapes=static_shapes)
+        tokens = [batch.num_tokens for _ in range(2) for batch in epoch_of(batches)]
+        assert min(tokens) > 0.25 * np.median(tokens)
+
+
 def test_seed_and_epoch_alone_decide_the_order(split) -> None:
     made = split(3000)
     one, same, other = (TrainingBatches(made, BUDGET, seed) for seed in (1, 1, 2))
@@ -123,16 +135,20 @@ def test_seed_and_epoch_alone_decide_the_order(split) -> None:
     assert abs(np.corrcoef(widths, np.arange(len(widths)))[0, 1]) < 0.5
 
 
+@pytest.mark.parametrize("static_shapes", [False, True])
 @pytest.mark.parametrize("rank", [0, 2])
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0, 2.7])
-def test_going_on_equals_not_stopping(rank: int, share: float, split) -> None:
+def test_resuming_equals_not_stopping(
+    rank: int, share: float, *, static_shapes: bool, split
+) -> None:
     made = split(300)
-    whole = TrainingBatches(made, BUDGET, seed=5, rank=rank, world_size=3)
+    options = {"rank": rank, "world_size": 3, "static_shapes": static_shapes}
+    whole = TrainingBatches(made, BUDGET, 5, **options)
     done = int(share * whole.batches_per_epoch)
     for _ in range(done):
         next(whole)
     state = whole.state_dict()
-    resumed = TrainingBatches(made, BUDGET, seed=5, rank=rank, world_size=3)
+    resumed = TrainingBatches(made, BUDGET, 5, **options)
     next(resumed)
     resumed.load_state_dict(state)
     assert resumed.state_dict() == state
@@ -151,15 +167,21 @@ def test_ranks_share_every_batch(world_size: int, split) -> None:
         assert sorted(itertools.chain(*dealt)) == sorted(numbers(batch))
         assert sum(part.num_tokens for part in parts) == batch.num_tokens == batch.whole_tokens
         assert {part.whole_tokens for part in parts} == {batch.num_tokens}
-        # Whoever has no sentence has a tensor all the same.
-        assert all(len(numbers(part)) > 0 for part in parts)
+        assert all((part.target_out_BT != PAD).sum() == part.num_tokens for part in parts)
+        # Whoever has no sentence has a row all the same.
+        assert all(len(part.source_BS) > 0 for part in parts)
         assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
 
 
 def test_more_ranks_than_sentences(split) -> None:
     made = split(2)
-    ranks = [TrainingBatches(made, 10_000, 1, rank, 4) for rank in range(4)]
-    assert sum(next(rank).num_tokens > 0 for rank in ranks) <= 2
+    parts = [next(TrainingBatches(made, 10_000, 1, rank, 4)) for rank in range(4)]
+    assert sum(part.num_tokens > 0 for part in parts) <= 2
+    for part in parts:
+        if not part.num_tokens:
+            assert part.source_BS.tolist() == [[EOS]]
+            assert part.target_in_BT.tolist() == [[BOS]]
+            assert part.target_out_BT.tolist() == [[PAD]]
 
 
 def test_evaluation_goes_once_through_the_split_in_order_of_length(lists, split) -> None:
@@ -170,24 +192,3 @@ def test_evaluation_goes_once_through_the_split_in_order_of_length(lists, split)
     assert all(area(batch) <= BUDGET for _, batch in batches)
     lengths = [len(lists(made.target)[n]) for indices, _ in batches for n in indices]
     assert lengths == sorted(lengths)
-
-
-def test_buckets_pad_into_a_few_shapes(split):
-    original = epoch_of(TrainingBatches(split(20_000), 2048, seed=1))
-    longest = max(side.shape[1] for batch in original for side in batch.sides)
-    filled = [bucketed(batch, 2048, longest) for batch in original]
-    assert max(side.shape[1] for batch in filled for side in batch.sides) == longest
-    for batch, full in zip(original, filled, strict=True):
-        for side, full_side in zip(batch.sides, full.sides, strict=True):
-            rows, width = side.shape
-            assert torch.equal(full_side[:rows, :width], side)
-            assert int((full_side != PAD).sum()) == int((side != PAD).sum())
-        assert full[3:] == batch[3:]
-    shapes = {(full.source_BS.shape, full.target_in_BT.shape) for full in filled}
-    widths = {(source[1], target[1]) for source, target in shapes}
-    # But for an epoch's first batch or one of a single long sentence.
-    assert len(shapes) <= len(widths) + 1
-    assert len(shapes) < len(filled) / 3
-    assert sum(full.target_in_BT.numel() for full in filled) < 1.5 * sum(
-        batch.target_in_BT.numel() for batch in original
-    )

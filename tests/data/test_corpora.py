@@ -1,11 +1,13 @@
+import hashlib
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
 
 from automl_tf.config.settings import SplitFiles
-from automl_tf.data import stamps
+from automl_tf.data import fingerprints
 from automl_tf.data.corpora import corpus_fingerprint, load_corpus, read_pair
 from automl_tf.errors import UserError
 
@@ -39,10 +41,33 @@ def test_the_fingerprint_is_that_of_the_text(corpus, tmp_path: Path, pairs) -> N
         fingerprint = other
 
 
+def test_the_fingerprint_is_that_of_the_plain_definition(corpus, monkeypatch, rows) -> None:
+    """Studies and exports hold fingerprints: another way to compute them may not change them."""
+    corpus.write("test", [("", "ü"), ("a\u2028", ""), ("b", "c")])
+    for pairs_in_a_chunk in (10_000, 7):
+        monkeypatch.setattr("automl_tf.data.pairs.CHUNK_PAIRS", pairs_in_a_chunk)
+        loaded = load_corpus(corpus.config().corpus, corpus.cache)
+        expected = hashlib.sha256()
+        for name, split in zip(("train", "validation", "test"), rows(loaded), strict=True):
+            expected.update(f"{name}:{len(split)};".encode())
+            for start in range(0, len(split), pairs_in_a_chunk):
+                for texts in zip(*split[start : start + pairs_in_a_chunk], strict=True):
+                    data = [text.encode() for text in texts]
+                    expected.update(struct.pack(f"<{len(data)}q", *map(len, data)))
+                    expected.update(b"".join(data))
+        assert loaded.fingerprint == expected.hexdigest()
+
+
+def test_the_text_lies_in_files_without_a_name(corpus) -> None:
+    loaded = load_corpus(corpus.config().corpus, corpus.cache)
+    assert not list(corpus.cache.rglob("*"))
+    assert len(loaded.train.sources()) == 300
+
+
 def test_a_changed_file_changes_the_fingerprint(
     corpus, monkeypatch: pytest.MonkeyPatch, pairs
 ) -> None:
-    monkeypatch.setattr(stamps, "RACY_SECONDS", -1.0)
+    monkeypatch.setattr(fingerprints, "RACY_SECONDS", -1.0)
     config = corpus.config().corpus
     before = corpus_fingerprint(config, corpus.cache)
     path = corpus.files("train")["source"]
@@ -59,7 +84,7 @@ def test_a_changed_file_changes_the_fingerprint(
 
 
 def test_an_unchanged_file_is_not_read_again(corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stamps, "RACY_SECONDS", -1.0)
+    monkeypatch.setattr(fingerprints, "RACY_SECONDS", -1.0)
     config = corpus.config().corpus
     fingerprint = corpus_fingerprint(config, corpus.cache)
     (note,) = (corpus.cache / "fingerprints").iterdir()

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from automl_tf.data import stamps
-from automl_tf.data.characters import normalize
+from automl_tf.data import fingerprints
 from automl_tf.data.encoded import EncodedSplit
 from automl_tf.data.filters import FilterReport
 from automl_tf.data.prepare import (
@@ -21,6 +20,7 @@ from automl_tf.data.prepare import (
     prepare,
 )
 from automl_tf.data.subwords import UNK
+from automl_tf.data.text import normalize
 from automl_tf.errors import UserError
 
 
@@ -132,7 +132,7 @@ def test_a_training_split_that_is_the_validation_split(corpus, pairs) -> None:
 def test_only_corpus_and_data_settings_name_the_entry(
     corpus, monkeypatch: pytest.MonkeyPatch, pairs
 ) -> None:
-    monkeypatch.setattr(stamps, "RACY_SECONDS", -1.0)
+    monkeypatch.setattr(fingerprints, "RACY_SECONDS", -1.0)
     config = corpus.config()
     first = prepare(config, corpus.cache)
     assert prepare(config.model_copy(update={"seed": 9}), corpus.cache) is first

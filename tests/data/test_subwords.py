@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automl_tf.data.characters import HEX_DIGITS, normalize
 from automl_tf.data.subwords import BOS, EOS, PAD, SPECIALS, UNK, Subwords
+from automl_tf.data.text import HEX_DIGITS, normalize
 from automl_tf.errors import UserError
 
 KINDS = ["bpe", "unigram"]

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.decoding.translate import MAX_EXTRA, decode
+from automl_tf.decoding.constraints import DEFAULT_LENGTH_BOUND, SearchOptions, SpecialTokens
+from automl_tf.decoding.translator import Translator
 from automl_tf.model.size import VocabSizes
 from automl_tf.model.transformer import Transformer
 
@@ -28,6 +29,11 @@ def _sources(count=12):
     return [[*torch.randint(4, 40, (n,), generator=generator).tolist(), EOS] for n in lengths]
 
 
+def _translate(model, sources, beam_size=1):
+    translator = Translator.of(model, "torch", SpecialTokens(BOS, EOS, PAD))
+    return translator.translate(sources, SearchOptions(beam_size))
+
+
 def _slowly(model, source, limit):
     """The definition: the likeliest next token of the whole prefix, over and over."""
     tokens = [BOS]
@@ -42,8 +48,8 @@ def _slowly(model, source, limit):
 @pytest.mark.parametrize("positions", ["sinusoidal", "rotary"])
 def test_greedy_search_is_what_its_definition_says(positions):
     model, sources = _model(positions=positions), _sources()
-    decoded = decode(model, sources, bos=BOS, eos=EOS, pad=PAD)
-    limits = [2 * len(source) + MAX_EXTRA for source in sources]
+    decoded = _translate(model, sources)
+    limits = [DEFAULT_LENGTH_BOUND.longest(len(source)) for source in sources]
     with torch.no_grad():
         for source, limit, found in zip(sources, limits, decoded, strict=True):
             assert found.tokens == _slowly(model, source, limit)
@@ -55,7 +61,7 @@ def test_greedy_search_is_what_its_definition_says(positions):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_type_decodes(dtype):
-    decoded = decode(_model().to(dtype), _sources(), bos=BOS, eos=EOS, pad=PAD)
+    decoded = _translate(_model().to(dtype), _sources())
     assert len(decoded) == len(_sources())
     assert all(3 <= token < 30 for found in decoded for token in found.tokens)
 
@@ -65,5 +71,5 @@ def test_weights_that_are_no_numbers_still_end():
     with torch.no_grad():
         model.output_weight_VD.fill_(torch.nan)
     for beam_size in (1, 3):
-        decoded = decode(model, _sources(), bos=BOS, eos=EOS, pad=PAD, beam_size=beam_size)
+        decoded = _translate(model, _sources(), beam_size)
         assert len(decoded) == len(_sources())

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from automl_tf.config.settings import ModelConfig
+from automl_tf.decoding.constraints import SearchOptions, SpecialTokens
 from automl_tf.decoding.latency import median_latency_ms
-from automl_tf.decoding.rules import Rules
-from automl_tf.decoding.translate import evaluating, search
+from automl_tf.decoding.translator import Translator
 from automl_tf.model.size import VocabSizes
 from automl_tf.model.transformer import Transformer
 
@@ -20,18 +20,40 @@ def _model():
     return Transformer(config, VocabSizes(40, 40, joint=True, outputs=30), 60, PAD)
 
 
+@pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_outputs_of_a_fixed_length(beam_size):
-    limits, model = [4, 2, 1, 7], _model()
-    rules = Rules(BOS, EOS, PAD, is_length_fixed=True)
-    with evaluating(model):
-        found = search(model, SOURCES, limits, rules, beam_size)
-    assert [len(hypothesis.tokens) for hypothesis in found] == limits
+def test_outputs_of_a_fixed_length(engine, beam_size):
+    translator = Translator.of(_model(), engine, SpecialTokens(BOS, EOS, PAD))
+    options = SearchOptions(beam_size, is_length_fixed=True)
+    for source in SOURCES[:2] + SOURCES[3:]:
+        (found,) = translator.translate_batch([source], options)
+        assert len(found.tokens) == len(source)
 
 
+@pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_an_untrained_model_can_be_timed(beam_size):
+def test_an_untrained_model_can_be_timed(engine, beam_size):
     model = _model()
-    latency = median_latency_ms(model, SOURCES, bos=BOS, eos=EOS, pad=PAD, beam_size=beam_size)
-    assert latency > 0
+    translator = Translator.of(model, engine, SpecialTokens(BOS, EOS, PAD))
+    assert median_latency_ms(translator, SOURCES, SearchOptions(beam_size)) > 0
     assert model.training
+
+
+class Recorder(Translator):
+    """Notes what is asked of it."""
+
+    def __init__(self):
+        self.asked = []
+
+    def translate_batch(self, sources, options):
+        self.asked.append((sources, options))
+        return []
+
+
+def test_what_ships_is_timed():
+    recorder = Recorder()
+    median_latency_ms(recorder, SOURCES, SearchOptions(5, 0.7))
+    assert {options for _, options in recorder.asked} == {
+        SearchOptions(5, 0.7, is_length_fixed=True)
+    }
+    assert all(len(sources) == 1 for sources, _ in recorder.asked)

@@ -64,7 +64,7 @@ def test_pickles_are_read_nowhere_but_from_the_process_itself() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Import) and any(name.name == "pickle" for name in node.names)
     }
-    assert importers <= {"member.py"}
+    assert importers <= {"distributed.py"}
 
 
 def test_a_checkpoint_with_code_in_it_is_refused(

@@ -7,8 +7,8 @@ import torch
 
 from automl_tf.config.settings import ModelConfig
 from automl_tf.model.activations import Arithmetic, BatchShape, activation_bytes
-from automl_tf.model.dot_product import LONGEST_PLAIN_PRODUCT
-from automl_tf.model.dropout import table_size
+from automl_tf.model.kernels.attention import LONGEST_PLAIN_PRODUCT
+from automl_tf.model.kernels.dropout import table_size
 from automl_tf.model.size import VocabSizes
 from automl_tf.model.transformer import Transformer
 

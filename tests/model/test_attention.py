@@ -5,8 +5,13 @@ import torch
 from torch import nn
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model.attention import CrossAttention, SelfAttention, attend_once
-from automl_tf.model.dot_product import attend, future_bias, padding_bias
+from automl_tf.model import attention
+from automl_tf.model.attention import (
+    CrossAttention,
+    SelfAttention,
+    scaled_dot_product_attention,
+)
+from automl_tf.model.masks import causal_mask, padding_mask
 
 CONFIG = ModelConfig(d_model=24, num_heads=3)
 IS_PADDING_BS = torch.arange(7) >= torch.tensor([7, 4, 1])[:, None]
@@ -64,10 +69,10 @@ def test_self_attention_equals_torchs(is_causal, has_padding):
         x_BSD,
         x_BSD,
         key_padding_mask=IS_PADDING_BS if has_padding else None,
-        attn_mask=future_bias(7, x_BSD) if is_causal else None,
+        attn_mask=causal_mask(7, x_BSD) if is_causal else None,
     )
-    bias = padding_bias(IS_PADDING_BS, torch.float32) if has_padding else None
-    actual = ours(y_BSD, bias, is_causal=is_causal)
+    mask = padding_mask(~IS_PADDING_BS, pad_id=False) if has_padding else None
+    actual = ours(y_BSD, mask, is_causal=is_causal)
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
     expected.square().sum().backward()
     actual.square().sum().backward()
@@ -80,8 +85,8 @@ def test_cross_attention_equals_torchs():
     ours = _like(reference, CrossAttention(CONFIG))
     x_BTD, encoded_BSD = torch.randn(3, 5, 24), torch.randn(3, 7, 24)
     expected, _ = reference(x_BTD, encoded_BSD, encoded_BSD, key_padding_mask=IS_PADDING_BS)
-    padding_B11S = padding_bias(IS_PADDING_BS, torch.float32)
-    actual = ours(x_BTD, *ours.keys_and_values(encoded_BSD), padding_B11S)
+    mask_B11S = padding_mask(~IS_PADDING_BS, pad_id=False)
+    actual = ours(x_BTD, ours.keys_and_values(encoded_BSD), mask_B11S)
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
     expected.square().sum().backward()
     actual.square().sum().backward()
@@ -99,24 +104,33 @@ def test_the_weights_equal_torchs():
         key_padding_mask=IS_PADDING_BS,
         average_attn_weights=False,
     )
-    padding_B11S = padding_bias(IS_PADDING_BS, torch.float32)
-    key_BSHK, value_BSHV = ours.keys_and_values(encoded_BSD)
-    weights_BHTS = ours.weights(x_BTD, key_BSHK, padding_B11S)
+    mask_B11S = padding_mask(~IS_PADDING_BS, pad_id=False)
+    key_BHSK, value_BHSV = ours.keys_and_values(encoded_BSD)
+    weights_BHTS = ours.weights(x_BTD, key_BHSK, mask_B11S)
     torch.testing.assert_close(weights_BHTS, expected_BHTS)
     # The output is what these weights make of the values.
-    mixed_BTHV = torch.einsum("bhts,bshv->bthv", weights_BHTS, value_BSHV)
-    expected_BTD = ours(x_BTD, key_BSHK, value_BSHV, padding_B11S)
+    mixed_BTHV = torch.einsum("bhts,bhsv->bthv", weights_BHTS, value_BHSV)
+    expected_BTD = ours(x_BTD, (key_BHSK, value_BHSV), mask_B11S)
     torch.testing.assert_close(ours.output(mixed_BTHV.flatten(2)), expected_BTD)
 
 
-def test_one_query_at_a_time_equals_all_at_once():
-    torch.manual_seed(2)
-    query, key, value = (torch.randn(3, 7, 2, width) for width in (8, 8, 5))
-    padding = padding_bias(IS_PADDING_BS, torch.float32)
-    expected = attend(query, key, value, padding)
-    bias = padding.expand(-1, 2, -1, -1).flatten(0, 1)
-    heads_first = (part.transpose(1, 2) for part in (query, key, value))
-    torch.testing.assert_close(attend_once(*heads_first, bias).transpose(1, 2), expected)
+def test_rows_of_one_source_ask_side_by_side():
+    layer = CrossAttention(CONFIG)
+    rows_RD, encoded_BSD = torch.randn(6, 24), torch.randn(3, 7, 24)
+    mask_B11S = padding_mask(~IS_PADDING_BS, pad_id=False)
+    expected_BTD = layer(rows_RD.view(3, 2, 24), layer.keys_and_values(encoded_BSD), mask_B11S)
+    with torch.no_grad():
+        actual_RD = layer(rows_RD, layer.keys_and_values(encoded_BSD), mask_B11S)
+    torch.testing.assert_close(actual_RD, expected_BTD.flatten(0, 1))
+
+
+@pytest.mark.parametrize("num_queries", [1, 5])
+def test_the_formula_is_torchs(num_queries, monkeypatch):
+    monkeypatch.setattr(attention, "has_fused_kernels", lambda _tensor: False)
+    query, key, value = (torch.randn(3, 2, length, 8) for length in (num_queries, 7, 7))
+    mask = padding_mask(~IS_PADDING_BS, pad_id=False)
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, mask)
+    torch.testing.assert_close(scaled_dot_product_attention(query, key, value, mask), expected)
 
 
 def test_widths_of_keys_and_values_are_free():
@@ -125,8 +139,8 @@ def test_widths_of_keys_and_values_are_free():
     assert SelfAttention(config)(x).shape == x.shape
     layer = CrossAttention(config)
     key, value = layer.keys_and_values(x)
-    assert (key.shape, value.shape) == ((2, 5, 3, 4), (2, 5, 3, 10))
-    assert layer(x, key, value).shape == x.shape
+    assert (key.shape, value.shape) == ((2, 3, 5, 4), (2, 3, 5, 10))
+    assert layer(x, (key, value)).shape == x.shape
 
 
 def test_each_packed_projection_has_the_bound_of_its_own_width():

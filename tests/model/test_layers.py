@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from automl_tf.config.settings import ModelConfig
-from automl_tf.model.dot_product import future_bias, padding_bias
-from automl_tf.model.layers import DecoderLayer, EncoderLayer, FeedForward
+from automl_tf.model.feed_forward import PositionwiseFeedForward
+from automl_tf.model.layers import DecoderLayer, EncoderLayer
+from automl_tf.model.masks import causal_mask, padding_mask
 
 IS_PADDING_BS = torch.arange(7) >= torch.tensor([7, 4, 1])[:, None]
 WIDTH = 24
@@ -83,7 +84,7 @@ def test_encoder_layer_equals_torchs(norm, activation):
     theirs = _reference(nn.TransformerEncoderLayer, norm, activation)
     ours = EncoderLayer(_config(norm, activation))
     x = torch.randn(3, 7, WIDTH)
-    padding = padding_bias(IS_PADDING_BS, torch.float32)
+    padding = padding_mask(~IS_PADDING_BS, pad_id=False)
     _assert_equal(
         ours,
         theirs,
@@ -98,19 +99,19 @@ def test_decoder_layer_equals_torchs(norm, activation):
     theirs = _reference(nn.TransformerDecoderLayer, norm, activation)
     ours = DecoderLayer(_config(norm, activation))
     x, encoded = torch.randn(3, 5, WIDTH), torch.randn(3, 7, WIDTH)
-    padding = padding_bias(IS_PADDING_BS, torch.float32)
+    padding = padding_mask(~IS_PADDING_BS, pad_id=False)
     _assert_equal(
         ours,
         theirs,
         lambda: ours(x, ours.cross_attention.keys_and_values(encoded), padding),
         lambda: theirs(
-            x, encoded, tgt_mask=future_bias(5, x), memory_key_padding_mask=IS_PADDING_BS
+            x, encoded, tgt_mask=causal_mask(5, x), memory_key_padding_mask=IS_PADDING_BS
         ),
     )
 
 
 def test_swiglu_is_a_gated_network():
-    layer = FeedForward(_config("pre", "swiglu"))
+    layer = PositionwiseFeedForward(_config("pre", "swiglu"))
     x = torch.randn(4, WIDTH)
     gate, value = layer.inner(x).split(40, dim=-1)
     expected = layer.output(gate * torch.sigmoid(gate) * value)
@@ -119,7 +120,7 @@ def test_swiglu_is_a_gated_network():
 
 def test_inner_units_are_dropped_in_training_alone():
     config = ModelConfig(d_model=WIDTH, num_heads=3, d_ff=40, activation_dropout=0.5)
-    layer, x = FeedForward(config), torch.randn(4, WIDTH)
+    layer, x = PositionwiseFeedForward(config), torch.randn(4, WIDTH)
     assert not torch.equal(layer(x), layer(x))
     layer.eval()
     assert torch.equal(layer(x), layer(x))

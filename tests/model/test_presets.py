@@ -1,9 +1,13 @@
 """The paper's models against the paper's counts."""
 
 import pytest
+import torch
 
-from automl_tf.model.presets import PAPER_ROWS
+from automl_tf.config.presets import PAPER_ROWS
+from automl_tf.config.settings import ModelConfig
+from automl_tf.model.loss import label_smoothed_cross_entropy
 from automl_tf.model.size import VocabSizes, num_parameters
+from automl_tf.model.transformer import Transformer
 
 TOLERANCE = 0.015
 # Size of the shared vocabulary as the paper gives it (section 5.1).
@@ -43,3 +47,27 @@ def test_the_peak_of_the_learning_rate_meets_both_branches_of_the_schedule():
     for row in PAPER_ROWS.values():
         rising = row.model.d_model**-0.5 * row.warmup_steps * row.warmup_steps**-1.5
         assert row.learning_rate == pytest.approx(rising)
+
+
+@pytest.mark.parametrize("name", PAPER_ROWS)
+def test_every_row_trains_two_steps(name):
+    # An eighth of the widths: the heads' number and the depth stay.
+    row = PAPER_ROWS[name].model
+    widths = {"d_model": row.d_model // 8, "d_ff": row.d_ff // 8}
+    d_k = {} if row.d_k is None else {"d_k": row.d_k // 8}
+    config = ModelConfig.model_validate(row.model_dump() | widths | d_k)
+    torch.manual_seed(1)
+    model = Transformer(config, VocabSizes(37, 37, joint=True, outputs=37), max_length=8).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    source, target = torch.randint(1, 37, (2, 4, 8)).unbind()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    for _ in range(2):
+        loss = label_smoothed_cross_entropy(
+            model(source, target), model.output_weight_VD, target, PAPER_ROWS[name].label_smoothing
+        ).smoothed
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert loss.isfinite()
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert not torch.equal(old, new)

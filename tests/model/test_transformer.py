@@ -38,7 +38,7 @@ def test_cached_steps_equal_decoding_at_once(norm, positions):
     source, target = _batch()
     expected = model.logits(model(source, target))
     cache = model.start(model.encode(source), max_length=8)
-    steps = [model.step(target[:, position], cache) for position in range(8)]
+    steps = [model.decode_step(target[:, position], cache) for position in range(8)]
     torch.testing.assert_close(torch.stack(steps, dim=1), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -51,8 +51,8 @@ def test_source_weights_are_those_of_the_last_layer_when_it_runs(norm, positions
     attention.register_forward_pre_hook(lambda _layer, given: seen.append(given))
     with torch.no_grad():
         model(source, target)
-        [(x_BTD, key_BSHK, _, padding_B11S)] = seen
-        expected = attention.weights(x_BTD, key_BSHK, padding_B11S).mean(dim=1)
+        [(x_BTD, (key_BHSK, _), mask_B11S)] = seen
+        expected = attention.weights(x_BTD, key_BHSK, mask_B11S).mean(dim=1)
     actual = model.source_weights(source, target)
     torch.testing.assert_close(actual, expected)
     assert not actual[(source == PAD)[:, None].expand_as(actual)].any()
@@ -65,12 +65,12 @@ def test_a_cache_follows_its_rows():
     cache = model.start(memory, max_length=8, rows_per_sentence=2)
     both = torch.stack((target, target.flip(0)), dim=1)
     for position in range(3):
-        model.step(both[:, :, position].flatten(), cache)
+        model.decode_step(both[:, :, position].flatten(), cache)
     # The two rows of each sentence change places; then the third and the first sentence remain.
-    cache.reorder(torch.tensor([1, 0, 3, 2, 5, 4, 7, 6]))
+    cache.copy_rows(torch.arange(8), torch.tensor([1, 0, 3, 2, 5, 4, 7, 6]))
     cache.keep(torch.tensor([2, 0]))
     kept = both.flip(1)[[2, 0]]
-    actual = model.step(kept[:, :, 3].flatten(), cache).view(2, 2, -1)
+    actual = model.decode_step(kept[:, :, 3].flatten(), cache).view(2, 2, -1)
     for row in range(2):
         expected = model.logits(model(source[[2, 0]], kept[:, row, :4]))[:, 3]
         torch.testing.assert_close(actual[:, row], expected, rtol=1e-5, atol=1e-5)
@@ -80,9 +80,9 @@ def test_a_full_cache_takes_no_more():
     model = _model()
     source, target = _batch()
     cache = model.start(model.encode(source), max_length=1)
-    model.step(target[:, 0], cache)
+    model.decode_step(target[:, 0], cache)
     with pytest.raises(AssertionError):
-        model.step(target[:, 1], cache)
+        model.decode_step(target[:, 1], cache)
 
 
 @pytest.mark.parametrize("positions", POSITIONS)
@@ -185,9 +185,75 @@ def test_bf16_is_close_to_fp32(positions):
     assert actual.dtype == torch.bfloat16
     assert (actual.float() - expected).norm() / expected.norm() < 0.03
     cache = half.start(half.encode(source), max_length=8)
-    steps = torch.stack([half.step(target[:, position], cache) for position in range(8)], dim=1)
+    steps = torch.stack(
+        [half.decode_step(target[:, position], cache) for position in range(8)], dim=1
+    )
     reference = half.logits(actual).float()
     assert (steps.float() - reference).norm() / reference.norm() < 0.03
+
+
+@pytest.mark.parametrize("vocab", [JOINT, SEPARATE])
+@pytest.mark.parametrize("tie_embeddings", [True, False])
+def test_the_generator_gives_log_probabilities_of_what_can_be_produced(vocab, tie_embeddings):
+    model = _model(vocab, tie_embeddings=tie_embeddings)
+    log_probability = model.output(model(*_batch()))
+    assert log_probability.shape == (4, 8, 23)
+    torch.testing.assert_close(log_probability.exp().sum(dim=-1), torch.ones(4, 8))
+    # Only what is its own is stored with it.
+    assert list(model.output.state_dict()) == ([] if tie_embeddings else ["weight"])
+
+
+def test_a_copys_generator_is_tied_to_its_own_embedding():
+    model = _model()
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        twin.target_embedding.weight.zero_()
+    hidden = torch.randn(3, 16)
+    assert not twin.output.logits(hidden).any()
+    assert model.output.logits(hidden).any()
+
+
+ATTENTION_NAMES = {
+    "self_attention": ("output", "query_key_value"),
+    "cross_attention": ("output", "query", "key_value"),
+}
+
+
+def _stored_names(*, norm, tied):
+    """Names and order of the weights in bundles and checkpoints of format 1."""
+    yield "target_embedding.weight"
+    if not tied:
+        yield "source_embedding.weight"
+        yield "output.weight"
+    for stack, kinds in (
+        ("encoder", ["self_attention"]),
+        ("decoder", ["self_attention", "cross_attention"]),
+    ):
+        for layer in range(2):
+            modules = [f"{kind}.{part}" for kind in kinds for part in ATTENTION_NAMES[kind]]
+            modules += ["feed_forward.inner", "feed_forward.output"]
+            modules += [f"{kind}_residual.norm" for kind in [*kinds, "feed_forward"]]
+            for module, part in itertools.product(modules, ("weight", "bias")):
+                yield f"{stack}_layers.{layer}.{module}.{part}"
+    if norm == "pre":
+        for stack, part in itertools.product(("encoder", "decoder"), ("weight", "bias")):
+            yield f"{stack}_norm.{part}"
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_keep_the_names_and_the_order_of_stored_ones(norm, tied):
+    # The optimizer's state in a checkpoint goes by their order.
+    model = _model(norm=norm, tie_embeddings=tied)
+    assert list(model.state_dict()) == list(_stored_names(norm=norm, tied=tied))
+
+
+def test_a_batch_with_a_sentence_of_padding_alone_trains():
+    model = _model().train()
+    source, target = _batch()
+    source[2], target[2] = PAD, PAD
+    model.logits(model(source, target)).square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 def test_a_copy_is_independent():

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from automl_tf.bundle.bundle import CARD, UNFINISHED, load, read_card
 from automl_tf.config.files import Export
 from automl_tf.data.prepare import PreparationPausedError
+from automl_tf.decoding import ctranslate2
+from automl_tf.decoding.constraints import LengthBound
 from automl_tf.errors import UserError
 from automl_tf.home import HomeDirectory
 from automl_tf.release import train as release
@@ -68,7 +70,11 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The bundles that were handed to the registry, which is tested elsewhere."""
     bundles: list[Path] = []
 
-    def register(_run: object, output: Path, *_rest: object) -> int:
+    def register(
+        _run: object, output: Path, _name: str, sources: list, translations: list, needs: tuple
+    ) -> int:
+        assert len(translations) == len(sources)
+        assert ("ctranslate2" in needs) == (load(output).config.decoding.engine == "ctranslate2")
         bundles.append(output)
         return len(bundles)
 
@@ -95,6 +101,28 @@ def test_two_exports_of_a_study_have_a_bundle_each(reversal: dict, home: Path) -
     assert one.bundle.name.startswith("made-")
     for result, rate in ((one, 5e-3), (other, 1e-3)):
         assert load(result.bundle).config.training.learning_rate == rate
+
+
+def test_a_bundle_of_ctranslate2_hands_its_weights_over_once(
+    reversal: dict, home: Path, monkeypatch: pytest.MonkeyPatch, registered: list[Path]
+) -> None:
+    loads: list[object] = []
+    original = ctranslate2.load
+
+    def counting(*arguments: Any) -> object:
+        loads.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(ctranslate2, "load", counting)
+    trained = run(export_of(reversal, decoding__engine="ctranslate2"), home)
+    assert registered == [trained.bundle]
+    # Once for each of the three validations, and once for the test split and the examples.
+    assert len(loads) == 4
+    bundle = load(trained.bundle)
+    assert bundle.length_bound == LengthBound(**bundle.card["length_bound"])
+    for beam_size in (1, 2, 3):
+        bundle.translate(["eins zwei", "drei"], beam_size=beam_size)
+    assert len(loads) == 5
 
 
 def test_a_finished_training_is_not_repeated(

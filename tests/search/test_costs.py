@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.data.prepare import prepare
+from automl_tf.device import device_name
 from automl_tf.search import objective
 from automl_tf.search.costs import costs, effort, feasible, least_costs
 from automl_tf.search.objective import TrialResult
@@ -177,7 +178,9 @@ def test_latency_is_measured_once_a_trial(tmp_path, monkeypatch):
         ending = run_claimed(worker, trial)
         assert "latency = 5.00 is above" in ending.reason
         assert trial.user_attrs["latency"] == 5.0
-    assert trial.user_attrs[ENVIRONMENT] == environment()
+    config = made.study.trial_config(SMALL, seed=1)
+    machine = {"device": device_name(), "precision": worker.precision(config)}
+    assert trial.user_attrs[ENVIRONMENT] == environment() | machine
 
 
 def test_a_pause_during_the_preparation_lets_the_trial_wait(tmp_path):

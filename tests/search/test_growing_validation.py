@@ -18,7 +18,7 @@ from automl_tf.search.run import Locations, open_search
 from automl_tf.search.schema import SAMPLES, best_sentences, sentences_at
 from automl_tf.search.storage import default_url
 from automl_tf.search.study_view import StudyView
-from automl_tf.training.samples import NUM_SAMPLES
+from automl_tf.training.validation import NUM_SAMPLES
 from tests.cli.studies import FIXED, write_study
 from tests.search.making import Listener, new_home
 

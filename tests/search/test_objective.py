@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import optuna
 import pytest
 import sqlalchemy
 import torch
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from automl_tf.config.files import read_study
+from automl_tf.device import is_out_of_memory
 from automl_tf.errors import UserError
 from automl_tf.search import objective
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.export import export
-from automl_tf.search.join import join
 from automl_tf.search.objective import MAX_IO_ERRORS, run_trial
 from automl_tf.search.optuna_compat import trial_id_of
 from automl_tf.search.ownership import Heartbeat, Ownership
-from automl_tf.search.run import Locations, OpenStudy, logger_of, open_search
+from automl_tf.search.run import OpenStudy, logger_of
 from automl_tf.search.schema import (
     ATTEMPT,
     ATTEMPTS,
@@ -36,48 +34,18 @@ from automl_tf.search.schema import (
     FailureKind,
     validations,
 )
-from automl_tf.search.storage import default_url
 from automl_tf.search.study_view import StudyView
 from automl_tf.search.worker import Worker
 from automl_tf.training.events import FitResult, Outcome
 from automl_tf.training.fit import fit
-from automl_tf.training.memory import is_out_of_memory, smaller_batches
-from tests.cli.studies import write_study
+from automl_tf.training.footprint import smaller_batches
 from tests.conftest import small_config
-from tests.search.making import Listener, new_home, worker_of
+from tests.search.making import worker_of
+from tests.search.searching import EVERY, Fit, Search
 
 pytestmark = pytest.mark.slow
 
 MORE_THAN_THERE_IS = 2**44
-STEPS, EVERY = 30, 10
-FEW = [f"training.max_steps={STEPS}", f"training.validate_every={EVERY}"]
-
-Fit = Callable[..., FitResult]
-
-
-class Search:
-    """A search in this process, whose trainings may be replaced."""
-
-    def __init__(self, folder: Path, corpus: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-        home = folder / "home"
-        self.locations = Locations(
-            new_home(home), default_url(home), f"sqlite:///{home / 'mlflow.db'}"
-        )
-        self.listener = Listener()
-        self._file = folder, corpus
-        self._monkeypatch = monkeypatch
-
-    def open(self, *words: str, **changes: Any) -> OpenStudy:
-        folder, corpus = self._file
-        file = write_study(folder, corpus, **changes)
-        return open_search(read_study(file, [*FEW, *words]), self.locations)
-
-    def run(self, opened: OpenStudy) -> optuna.Study:
-        join(opened, self.locations, self.listener)
-        return opened.study
-
-    def replace_fit(self, replacement: Fit) -> None:
-        self._monkeypatch.setattr(objective, "fit", replacement)
 
 
 @pytest.fixture
@@ -244,8 +212,8 @@ def test_a_single_error_of_a_disk_is_got_over(search: Search) -> None:
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
 
 
-@pytest.mark.parametrize("loss", ["the checkpoint", "the whole home"])
-def test_a_paused_trial_without_its_checkpoint_is_a_new_attempt(
+@pytest.mark.parametrize("loss", ["the checkpoint", "the whole home", "its format"])
+def test_a_paused_trial_without_a_checkpoint_of_its_own_is_a_new_attempt(
     search: Search, loss: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = search.open("budget.trials=1")
@@ -280,6 +248,8 @@ def test_a_paused_trial_without_its_checkpoint_is_a_new_attempt(
     assert directory.is_dir()
     if loss == "the checkpoint":
         (directory / "last.ckpt").unlink()
+    elif loss == "its format":
+        torch.save({"state_dict": {}}, directory / "last.ckpt")
     else:
         shutil.rmtree(directory.parent)
     search.replace_fit(fit)
@@ -288,7 +258,8 @@ def test_a_paused_trial_without_its_checkpoint_is_a_new_attempt(
     assert trial.user_attrs[ATTEMPT] == 2
     assert list(trial.intermediate_values) == [10, 20, 30]
     (earlier,) = trial.user_attrs[ATTEMPTS]
-    assert "checkpoint is gone" in earlier["reason"]
+    reason = "earlier version" if loss == "its format" else "checkpoint is gone"
+    assert reason in earlier["reason"]
     assert set(trial.user_attrs[SENTENCES]) <= {"10", "20", "30"}
     assert set(trial.user_attrs[VALIDATIONS]) == {"10", "20", "30"}
 

@@ -7,11 +7,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from automl_tf.config.presets import PAPER_ROWS
 from automl_tf.config.settings import BASE_WIDTH
 from automl_tf.config.space import Choices, Domain, Range
 from automl_tf.config.study import DIRECTIONS
 from automl_tf.errors import UserError
-from automl_tf.model.presets import PAPER_ROWS
 from automl_tf.search.opening import (
     baseline_params,
     first_trials,

@@ -29,7 +29,7 @@ from automl_tf.search.pool import (
     WorkerOutput,
     WorkerPool,
 )
-from automl_tf.training.signals import StopRequest
+from automl_tf.signals import StopRequest
 
 READY = encode(WorkerReady("host:1"))
 REFUSED = encode(WorkerError("The corpus is gone.", "Bring it back."))
@@ -215,7 +215,7 @@ def test_a_worker_that_works_on_its_leaving_is_waited_for() -> None:
 def test_the_second_interrupt_is_answered_and_the_third_kills(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("automl_tf.training.signals.SECONDS_BETWEEN_INTERRUPTS", 0.0)
+    monkeypatch.setattr("automl_tf.signals.SECONDS_BETWEEN_INTERRUPTS", 0.0)
     launcher = FakeLauncher([([READY], None)], is_stubborn=True, cpu_per_look=1.0)
     patient = dataclasses.replace(IMPATIENT, message_seconds=60.0)
     found = played(launcher, size=2, patience=patient, on_silence=StopRequest.interrupt)

@@ -9,15 +9,17 @@ import torch
 from automl_tf.config.settings import TrainerConfig, TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.errors import UserError
+from automl_tf.model.loss import Loss
 from automl_tf.training.checkpoints import (
     BEST_WEIGHTS,
     LAST_CHECKPOINT,
     TrainingDirectory,
     TrainingIdentity,
-    keep_best_weights,
+    remove_weights_of_others,
 )
 from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
+from automl_tf.training.module import TranslationModule
 from tests.conftest import small_config, write_reversal
 
 
@@ -74,10 +76,20 @@ def test_the_checkpoint_of_another_corpus_is_refused(
         fit(other, prepare(other, cache), tmp_path / "training", observe)
 
 
-def test_a_checkpoint_that_names_no_training_is_refused(
-    config: TrialConfig, data: PreparedData, tmp_path: Path
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_checkpoint_of_an_earlier_version_is_refused(
+    config: TrialConfig, data: PreparedData, tmp_path: Path, *, marked: bool
 ) -> None:
-    torch.save({"state_dict": {}}, tmp_path / LAST_CHECKPOINT)
+    checkpoint: dict[str, Any] = {"state_dict": {}}
+    directory = TrainingDirectory(tmp_path)
+    assert not directory.is_outdated
+    if marked:
+        TrainingIdentity.of(config, data.fingerprint).mark(checkpoint)
+        torch.save(checkpoint, directory.checkpoint)
+        assert not directory.is_outdated
+        del checkpoint["training"]["format"]
+    torch.save(checkpoint, directory.checkpoint)
+    assert directory.is_outdated
     with pytest.raises(UserError, match="earlier version"):
         fit(config, data, tmp_path, observe)
 
@@ -110,33 +122,47 @@ def test_a_new_training_removes_what_others_have_left(
     assert list(tmp_path.iterdir()) == [kept]
 
 
-def test_only_the_best_weights_of_some_trials_are_kept(tmp_path: Path) -> None:
+def test_only_some_trials_keep_their_weights(tmp_path: Path) -> None:
+    files = (BEST_WEIGHTS, "step-0000004.safetensors", "best.partial")
     for name in ("trial-0000", "trial-0007", "trial-12345", "trial-old", "other"):
         (tmp_path / name).mkdir()
-        for file in (BEST_WEIGHTS, LAST_CHECKPOINT):
+        for file in (*files, LAST_CHECKPOINT):
             (tmp_path / name / file).touch()
-    keep_best_weights(tmp_path, {7})
-    keep_best_weights(tmp_path / "missing", set())
-    left = {path.parent.name for path in tmp_path.glob(f"*/{BEST_WEIGHTS}")}
-    assert left == {"trial-0007", "trial-old", "other"}
+    remove_weights_of_others(tmp_path, {7})
+    remove_weights_of_others(tmp_path / "missing", set())
+    for file in files:
+        left = {path.parent.name for path in tmp_path.glob(f"*/{file}")}
+        assert left == {"trial-0007", "trial-old", "other"}
     assert len(list(tmp_path.glob(f"*/{LAST_CHECKPOINT}"))) == 5
 
 
-@pytest.mark.parametrize("stops", [True, False])
+@pytest.mark.parametrize("ending", [Outcome.FINISHED, Outcome.STOPPED, Outcome.DIVERGED])
 def test_no_temporary_file_outlives_a_training(
-    reversal: dict, cache: Path, tmp_path: Path, *, stops: bool
+    reversal: dict,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: Outcome,
 ) -> None:
     config = small_config(reversal, training__average_checkpoints=3)
     data = prepare(config, cache)
+    cross_entropy = TranslationModule._cross_entropy
+
+    def nan(*arguments: object, **options: object) -> Loss:
+        found = cross_entropy(*arguments, **options)
+        return Loss(found.smoothed * float("nan"), found.nll)
 
     def leave_rubbish(validation: Validation) -> Decision:
         (tmp_path / "best.partial").touch()
-        stopping = stops and validation.step == 8
-        return Decision.STOP if stopping else Decision.CONTINUE
+        if validation.step < 8:
+            return Decision.CONTINUE
+        if ending is Outcome.DIVERGED:
+            monkeypatch.setattr(TranslationModule, "_cross_entropy", nan)
+        return Decision.STOP if ending is Outcome.STOPPED else Decision.CONTINUE
 
     pauses = iter([False] * 7 + [True])
     paused = fit(config, data, tmp_path, leave_rubbish, should_pause=lambda: next(pauses))
     assert paused.outcome is Outcome.PAUSED
     assert list(tmp_path.glob("step-*"))
-    fit(config, data, tmp_path, leave_rubbish)
+    assert fit(config, data, tmp_path, leave_rubbish).outcome is ending
     assert {path.name for path in tmp_path.iterdir()} == {BEST_WEIGHTS, LAST_CHECKPOINT}

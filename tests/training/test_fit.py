@@ -14,7 +14,7 @@ from torch import nn
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
-from automl_tf.decoding import translate
+from automl_tf.decoding.translator import Translator
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer
 from automl_tf.training.checkpoints import LAST_CHECKPOINT, TrainingDirectory, load_best
@@ -190,18 +190,20 @@ def saved_step(directory: Path) -> int:
 def test_a_pause_during_a_validation_abandons_it(
     reversal: dict, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    monkeypatch.setattr("automl_tf.decoding.translate.BATCH_ROWS", 10)
+    monkeypatch.setattr("automl_tf.decoding.torch_engine.BATCH_ROWS", 10)
     config = small_config(reversal, model__dropout=0.3)
     data = prepare(config, cache)
     whole, first, second = Recorder(), Recorder(), Recorder()
     fit(config, data, tmp_path / "whole", whole)
     translated: list[int] = []
 
-    def decode(model: Transformer, sources: list, **options: int) -> list:
-        translated.append(len(sources))
-        return translate.decode(model, sources, **options)
+    translate_batch = Translator.translate_batch
 
-    monkeypatch.setattr("automl_tf.training.module.decoder", lambda _engine: decode)
+    def counting(translator: Translator, sources: list) -> list:
+        translated.append(len(sources))
+        return translate_batch(translator, sources)
+
+    monkeypatch.setattr(Translator, "translate_batch", counting)
 
     def in_the_middle() -> bool:
         return len(translated) == step + 2 - 4  # four batches in each validation before
@@ -422,3 +424,26 @@ def test_averages_the_last_weights(reversal: dict, cache: Path, tmp_path: Path) 
 def test_checkpoint_holds_no_code(config: TrialConfig, data: PreparedData, tmp_path: Path) -> None:
     fit(config, data, tmp_path, Recorder())
     torch.load(tmp_path / LAST_CHECKPOINT, weights_only=True)
+
+
+def test_averaged_weights_are_translated_on_the_device_that_trained(
+    reversal: dict, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(reversal, training__average_checkpoints=2)
+    data = prepare(config, cache)
+    calls: list[str] = []
+
+    def note(name: str) -> None:
+        method = getattr(TranslationModule, name)
+
+        def noted(module: TranslationModule, *arguments: object, **options: object) -> object:
+            calls.append(" ".join([name, *(str(argument) for argument in arguments)]))
+            return method(module, *arguments, **options)
+
+        monkeypatch.setattr(TranslationModule, name, noted)
+
+    for name in ("cpu", "to", "translate_validation"):
+        note(name)
+    fit(config, data, tmp_path, Recorder())
+    # Lightning moves a module to the CPU when a training ends.
+    assert calls[-3:] == ["cpu", "to cpu", f"translate_validation {len(data.validation)}"]

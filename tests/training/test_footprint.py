@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from automl_tf.config.settings import TrialConfig, unflatten
-from automl_tf.model.activations import Arithmetic
+from automl_tf.model.activations import Arithmetic, BatchShape, activation_bytes
 from automl_tf.model.size import VocabSizes, num_parameters
 from automl_tf.model.transformer import Transformer
 from automl_tf.training.footprint import Extent, footprint
@@ -27,8 +27,7 @@ def test_weights_and_optimizer_hold_what_they_are_said_to(dtype: torch.dtype) ->
     optimizer = MasterAdamW(
         model.parameters(), lr=1e-3, beta2=0.98, weight_decay=0.01, clip_norm=1.0
     )
-    for weight in model.parameters():
-        weight.grad = torch.ones_like(weight)
+    optimizer.add_gradients(sum(weight.float().sum() for weight in model.parameters()), 1)
     optimizer.step()
     held: dict[int, int] = {}
     state = [tensor for values in optimizer.state.values() for tensor in values.values()]
@@ -40,8 +39,8 @@ def test_weights_and_optimizer_hold_what_they_are_said_to(dtype: torch.dtype) ->
     said = footprint(given, VOCAB, EXTENT, Arithmetic(BYTES[dtype]))
     # Places in the optimizer's buffers are rounded up.
     assert said.weights + said.optimizer == pytest.approx(sum(held.values()), rel=0.01)
-    kept = sum(weight.grad.nbytes for weight in model.parameters() if weight.grad is not None)
-    assert said.gradients == kept
+    # Each backward pass makes gradients of the weights' type, which are added to the fp32 ones.
+    assert said.gradients == sum(weight.nbytes for weight in model.parameters())
     written = sum(tensor.nbytes for tensor in (*model.parameters(), *state))
     masters_again = 4 * num_parameters(given.model, VOCAB, given.data.longest_sequence)
     assert said.checkpoint == pytest.approx(written + masters_again, rel=0.01)
@@ -74,3 +73,35 @@ def test_devices_share_a_batch() -> None:
     )
     assert together.activations == pytest.approx(alone.activations / 2, rel=0.05)
     assert together.optimizer == alone.optimizer
+
+
+@pytest.mark.parametrize("width", [1, 4, 7, 16, 29, 30])
+@pytest.mark.parametrize("settings", [{}, {"model__dropout": 0.3, "model__norm": "pre"}])
+def test_on_a_gpu_no_shape_within_the_budget_keeps_more(width: int, settings: dict) -> None:
+    given = config(training__batch_tokens=3000, **settings)
+    arithmetic = Arithmetic(2, on_gpu=True)
+    said = footprint(given, VOCAB, EXTENT, arithmetic)
+    for source, target in ((width, width), (width, 1), (1, width)):
+        shape = BatchShape(3000 // width, source, target)
+        assert activation_bytes(given.model, shape, arithmetic) <= said.activations
+
+
+def test_graphs_keep_a_step_while_another_shape_runs() -> None:
+    given = config()
+    plain = config(trainer__compile=True)
+    arithmetic = Arithmetic(2, on_gpu=True)
+    graphs, kernels = (footprint(one, VOCAB, EXTENT, arithmetic) for one in (given, plain))
+    assert graphs.graphs == graphs.activations + graphs.loss
+    assert kernels.graphs == 0
+    assert graphs.peak - kernels.peak == graphs.graphs
+    assert footprint(given, VOCAB, EXTENT, Arithmetic(2)).graphs == 0
+
+
+@pytest.mark.parametrize("arithmetic", [Arithmetic(4), Arithmetic(2, on_gpu=True)])
+def test_decoding_holds_the_logits_of_a_step(arithmetic: Arithmetic) -> None:
+    small, large = (
+        footprint(config(), VocabSizes(600, 600, joint=True, outputs=outputs), EXTENT, arithmetic)
+        for outputs in (500, 600)
+    )
+    logits = EXTENT.validated * 100 * (arithmetic.unit_bytes + 4)
+    assert large.decoding - small.decoding == logits

@@ -12,8 +12,7 @@ from automl_tf.model.size import VocabSizes
 from automl_tf.model.transformer import Transformer
 from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
-from automl_tf.training.multipliers import OTHERS, rate_multipliers
-from automl_tf.training.optimizer import MasterAdamW
+from automl_tf.training.optimizer import OTHERS, MasterAdamW, rate_multipliers
 from tests.conftest import small_config
 
 JOINT = VocabSizes(40, 40, joint=True, outputs=30)
@@ -48,9 +47,12 @@ def first_updates(transformer: Transformer, scale: LearningRateScale) -> dict[st
     )
     before = optimizer.full_precision(transformer)
     signs = torch.Generator().manual_seed(2)
-    for weight in transformer.parameters():
-        # Far above Adam's epsilon and of either sign.
-        weight.grad = torch.randn(weight.shape, generator=signs).sign()
+    # Far above Adam's epsilon and of either sign.
+    loss = sum(
+        (weight * torch.randn(weight.shape, generator=signs).sign()).sum()
+        for weight in transformer.parameters()
+    )
+    optimizer.add_gradients(loss, num_tokens=1)
     optimizer.step()
     after = optimizer.full_precision(transformer)
     return {name: after[name] - before[name] for name in before}

@@ -1,25 +1,55 @@
-"""Learning rates at the corners of their schedules."""
+"""Learning rate schedules: their peak, their ends, and that they never jump."""
 
+import itertools
 import math
+from typing import get_args
 
 import pytest
 
 from automl_tf.config.settings import TrainingConfig
-from automl_tf.training.schedule import learning_rate_factor
+from automl_tf.training.schedule import DECAYS, learning_rate_factor
 
 
 def config(**changes: object) -> TrainingConfig:
     return TrainingConfig(**{"warmup_steps": 100, "max_steps": 1000, "cooldown": 0.25, **changes})
 
 
-@pytest.mark.parametrize("schedule", ["inverse_sqrt", "cosine", "linear"])
-def test_rises_to_the_peak_and_never_leaves_its_bounds(schedule: str) -> None:
-    factors = [learning_rate_factor(step, config(schedule=schedule)) for step in range(1, 1001)]
-    assert factors[:100] == sorted(factors[:100])
-    assert factors[99] == 1.0
-    assert factors[99:] == sorted(factors[99:], reverse=True)
-    assert all(0 < factor <= 1 for factor in factors)
-    assert factors[-1] < 0.01
+def test_every_kind_of_the_setting_has_a_decay() -> None:
+    assert set(DECAYS) == set(get_args(TrainingConfig.model_fields["schedule"].annotation))
+
+
+@pytest.mark.parametrize("cooldown", [0.0, 0.1, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("max_steps", [2, 3, 10, 1000])
+@pytest.mark.parametrize("schedule", DECAYS)
+def test_the_peak_is_one_and_no_step_is_steeper_than_the_slopes(
+    schedule: str, max_steps: int, cooldown: float
+) -> None:
+    shares = (0.001, 0.05, 0.5, 0.7, 0.75, 0.76, 0.8, 0.9, 0.99)
+    warmups = {min(max(1, round(share * max_steps)), max_steps - 1) for share in shares}
+    for warmup in sorted(warmups | {max_steps - 1}):
+        given = config(
+            schedule=schedule, max_steps=max_steps, warmup_steps=warmup, cooldown=cooldown
+        )
+        factors = [learning_rate_factor(step, given) for step in range(1, max_steps + 1)]
+        assert factors[warmup - 1] == 1.0 == max(factors)
+        assert factors[:warmup] == sorted(factors[:warmup])
+        assert factors[warmup - 1 :] == sorted(factors[warmup - 1 :], reverse=True)
+        assert min(factors) > 0
+        falling = max_steps - warmup
+        slopes = {
+            "linear": 1 / falling,
+            "cosine": math.pi / 2 / falling,
+            # The paper's curve is steepest where it begins; the cool-down adds its own slope.
+            "inverse_sqrt": 1 / (2 * warmup) + 1 / max(1, min(cooldown * max_steps, falling)),
+        }
+        steepest = max(1 / warmup, slopes[schedule])
+        changes = [abs(after - before) for before, after in itertools.pairwise(factors)]
+        assert max(changes) <= steepest + 1e-12
+
+
+@pytest.mark.parametrize("schedule", DECAYS)
+def test_ends_near_zero(schedule: str) -> None:
+    assert learning_rate_factor(1000, config(schedule=schedule)) < 0.01
 
 
 def test_follows_the_paper_without_cooldown() -> None:

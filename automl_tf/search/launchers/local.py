@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from automl_tf.cores import num_cores
 from automl_tf.search.pool import WorkerExit, WorkerHandle, WorkerOutput
-from automl_tf.training.cores import num_cores
 
 MAX_DEFAULT_WORKERS = 8
 
@@ -145,12 +145,11 @@ def num_threads(devices: int) -> int:
 
 def visible_gpus() -> Sequence[str]:
     """Returns the GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
-    import torch  # noqa: PLC0415 - takes seconds
+    from automl_tf.device import num_gpus  # noqa: PLC0415 - torch takes seconds
 
-    if not torch.cuda.is_available():
+    if not (count := num_gpus()):
         return []
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    count = torch.cuda.device_count()
     return named.split(",")[:count] if named else [str(gpu) for gpu in range(count)]
 
 

@@ -29,11 +29,22 @@ COLLAPSE = 0.25
 """Share of its best below which BLEU has collapsed: what comes then is another curve."""
 MAX_REFERENCES = 5
 """Complete trials, the best, that are asked: what is hard for one is hard for all."""
-SLACK = 0.3
+SLACK = 0.6
 """BLEU that a rise is taken to be larger than it is: less is noise, and from zero nothing grows."""
-RISING, RESTING, STALLED = "rising", "resting", "stalled"
+STARTING, RISING, RESTING, STALLED = "starting", "rising", "resting", "stalled"
+STATES = (STARTING, RISING, RESTING, STALLED)
 LONG = 1 / 3
 """Staleness from which a curve counts as stalled."""
+TAKEN_OFF = 2.0
+"""BLEU below which hardly any n-gram of four words is right: such a curve says nothing yet."""
+USUAL_WIGGLE = 0.15
+"""Standard deviation of a validation about its neighbours, in BLEU, until a curve shows its own."""
+WIGGLE_WEIGHT = 4
+"""Validations that the usual wiggle weighs like."""
+WIGGLE_VALIDATIONS = 10
+"""Validations, the latest, that tell a curve's own."""
+MAD_TO_DEVIATION = 1.4826
+"""Standard deviation of normal values over the median of their distances from the center."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +56,15 @@ class LearningCurve:
             zero.
         best: Best BLEU up to each of them, after a zero.
         top: BLEU of the best validation of all: the final value of the trial.
+        wiggle: Standard deviation of a validation about its neighbours, in BLEU.
+        shortfall: Standard deviation by which a validation falls short of the best so far, in BLEU.
     """
 
     steps: Array
     best: Array
     top: float
+    wiggle: float = USUAL_WIGGLE
+    shortfall: float = 0.0
 
     @classmethod
     def of(
@@ -62,6 +77,7 @@ class LearningCurve:
             sentences: Sentences of each validation, where they are not all the same.
         """
         points = [(0.0, 0.0)]
+        plain: list[float] = []
         top = Merit(0, 0.0)
         for step, value in sorted(bleu.items()):
             if math.isnan(value):
@@ -71,8 +87,16 @@ class LearningCurve:
                 points = [(0.0, 0.0), (step, value)]
             else:
                 points.append((step, max(points[-1][1], value)))
+            plain.append(value)
         steps, best = np.array(points, dtype=float).T
-        return cls(steps, best, top.bleu)
+        short_N = np.maximum.accumulate(plain) - plain if plain else np.zeros(0)
+        return cls(
+            steps,
+            best,
+            top.bleu,
+            wiggle=_wiggle(np.array(plain[-WIGGLE_VALIDATIONS:])),
+            shortfall=_typical(short_N[-WIGGLE_VALIDATIONS:]),
+        )
 
     @property
     def now(self) -> float:
@@ -100,10 +124,38 @@ class LearningCurve:
         improved = int(np.searchsorted(self.best, self.best[latest], side="left"))
         return float(1 - self.steps[improved] / self.steps[latest])
 
+    def state(self, step: float) -> str:
+        """Returns the name of what the curve does at a step."""
+        if self.at(step) < TAKEN_OFF:
+            return STARTING
+        staleness = self.staleness(step)
+        if staleness == 0:
+            return RISING
+        return RESTING if staleness < LONG else STALLED
+
     def first_at(self, bleu: float) -> float | None:
         """Returns the first step with such a BLEU, if any."""
         index = int(np.searchsorted(self.best, bleu, side="left"))
         return float(self.steps[index]) if index < len(self.steps) else None
+
+
+def _typical(apart_N: Array) -> float:
+    """Returns the standard deviation of distances from zero, by their median: collapses are few."""
+    return MAD_TO_DEVIATION * float(np.median(np.abs(apart_N))) if len(apart_N) else 0.0
+
+
+def _wiggle(bleu_N: Array) -> float:
+    """Returns the standard deviation of successive validations about the line of their neighbours.
+
+    It is drawn towards the usual one.
+    """
+    if len(bleu_N) < 3:  # noqa: PLR2004 - one between two others
+        return USUAL_WIGGLE
+    apart_N = bleu_N[1:-1] - (bleu_N[:-2] + bleu_N[2:]) / 2
+    # Of independent errors, one and twice a half of them.
+    own = _typical(apart_N) / math.sqrt(1.5)
+    squares = len(apart_N) * own**2 + WIGGLE_WEIGHT * USUAL_WIGGLE**2
+    return math.sqrt(squares / (len(apart_N) + WIGGLE_WEIGHT))
 
 
 class SubsetCalibration:
@@ -156,38 +208,31 @@ class CurvePrior:
 
     Attributes:
         quantiles: Shares of the curves, ascending.
-        ratios: The ratio below which such a share of the curves lies, for curves that are rising,
-            resting and stalled.
+        ratios: The ratio below which such a share of the curves lies, by what a curve does.
     """
 
     quantiles: Sequence[float]
     ratios: Mapping[str, Sequence[float]]
 
-    def gains(self, rise: float, staleness: float, doublings: float) -> Array:
+    def gains(self, rise: float, state: str, doublings: float) -> Array:
         """Returns the remaining gain of a curve, in BLEU: one value a quantile.
 
         Args:
             rise: What its last doubling added, in BLEU.
-            staleness: Share of its steps since it last improved.
+            state: What it does.
             doublings: Doublings of its steps that are left.
         """
-        ratio_Q = np.array(self.ratios[state(staleness)])
-        # A geometric series: each doubling adds the ratio times what the one before it added.
-        ratio_Q = np.where(np.abs(ratio_Q - 1) < 1e-6, 1 - 1e-6, ratio_Q)  # noqa: PLR2004
-        gains_Q: Array = (rise + SLACK) * ratio_Q * (1 - ratio_Q**doublings) / (1 - ratio_Q)
+        ratio_Q = np.array(self.ratios[state])
+        # A geometric series: each doubling adds the ratio times what the one before it added. A
+        # doubling that adds more than the one before is not followed by one that adds still more.
+        further_Q = np.minimum(ratio_Q, 1 - 1e-6)
+        gains_Q: Array = (rise + SLACK) * ratio_Q * (1 - further_Q**doublings) / (1 - further_Q)
         return gains_Q
 
     def weights(self) -> Array:
         """Returns the weight of each quantile; the weights sum to one."""
         ends = (np.array(self.quantiles[1:]) + np.array(self.quantiles[:-1])) / 2
         return np.diff(np.concatenate([[0.0], ends, [1.0]]))
-
-
-def state(staleness: float) -> str:
-    """Returns the name of what a curve does."""
-    if staleness == 0:
-        return RISING
-    return RESTING if staleness < LONG else STALLED
 
 
 @functools.cache

@@ -1,12 +1,4 @@
-"""Forecast of a learning curve: the probability that a trial ends among the best.
-
-The remaining gain is a weighted mixture of two sources. One is the study's own trials that went
-further: each gain scales with the root of the rise at this step and weighs more the more similar
-the curves are, so that a few trials tell the effect of the study's schedule. The other is the
-shipped prior, which weighs like a few trials unless the study's own curves contradict it: it comes
-from long trainings, and short ones that still warm up gain more. Shape letters: N possible
-continuations, Q quantiles.
-"""
+"""Forecast of a learning curve: the probability that a trial ends among the best."""
 
 import math
 from collections.abc import Sequence
@@ -15,41 +7,22 @@ from math import comb
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
-from scipy.special import expit, ndtr, ndtri
+from scipy.special import ndtr
 
 from automl_tf.scoring.sentences import paired_bootstrap
 from automl_tf.search.pruners.curves import (
-    SLACK,
-    Array,
+    TAKEN_OFF,
     CurvePrior,
     LearningCurve,
     SubsetCalibration,
 )
+from automl_tf.search.pruners.extrapolation import Extrapolation, doublings, final_bleu
 from automl_tf.search.schema import sentences_at, validations
 
-PRIOR_WEIGHT = 6.0
-"""Trials exactly like the judged one that the shipped prior weighs as much as."""
-FURTHER_ODDS = 1.0
-"""Odds that a study's curves rise further than the prior predicts, before there are any."""
-FURTHER_POWER = 9
-"""Power of a curve's place in the prior with which its likelihood then grows: half of such
-curves gain more than 93 % of what the prior predicts."""
-SURPRISE = 0.1
-"""Share of such curves that lie anywhere all the same."""
 UPPER_SHARE = 0.95
 """Share of cases that a hopeful view leaves below it."""
-DEPARTURES = np.exp(0.3 * ndtri((np.arange(9) + 0.5) / 9))
-"""Gains over what another curve of the study foretells of them, each as likely. The standard
-deviation of their logarithms is 0.15 to 0.45 between curves of a table, and between short trainings
-on Multi30k."""
-RISE_LENGTHSCALE = 1.0
-"""Difference between logarithms of rises over which curves cease to be alike."""
-STALENESS_LENGTHSCALE = 0.3
-"""The same of stalenesses."""
-TAKEN_OFF = 2.0
-"""BLEU below which hardly any n-gram of four words is right: such a curve says nothing yet."""
 TAKEN_OFF_SHARE = 0.25
-"""The same as a share of what the best reach, where they reach little."""
+"""Share of what the best reach that counts as taken off, where they reach little."""
 USUAL_NOISE = 0.2
 """Standard deviation of a difference in BLEU where no sentences are at hand to compute it from."""
 RESAMPLES = 200
@@ -165,21 +138,20 @@ def forecast(
         prior: How curves go on in general.
     """
     marks = sorted(references.tops, reverse=True)[: target.top]
-    ends_N, weights_N = _ends(curve, references.complete, max_steps, prior)
-    chance = _among_best(ends_N, weights_N, references, target)
+    ends = final_bleu(curve, references.complete, max_steps, prior)
+    chance = _among_best(ends, references, target)
     low = min(TAKEN_OFF, TAKEN_OFF_SHARE * marks[0])
     if curve.now < low:
-        started_M = np.array([top for top in references.tops if top >= low])
-        as_good = _among_best(
-            started_M, np.full(len(started_M), 1 / len(started_M)), references, target
-        )
-        late = _late_start(curve.last, references.complete, low, _doublings(curve.last, max_steps))
+        started_N = np.array([top for top in references.tops if top >= low])
+        alike = Extrapolation(started_N, np.full(len(started_N), 1 / len(started_N)))
+        as_good = _among_best(alike, references, target)
+        late = _late_start(curve.last, references.complete, low, doublings(curve.last, max_steps))
         chance = max(chance, (1 - late) * chance + late * as_good)
     return CurveForecast(
         step=round(curve.last),
         bleu=curve.top,
-        median=_quantile(ends_N, weights_N, 0.5),
-        p95=_quantile(ends_N, weights_N, UPPER_SHARE),
+        median=ends.quantile(0.5),
+        p95=ends.quantile(UPPER_SHARE),
         top=target.top,
         incumbents=tuple(marks),
         num_others=len(references.tops),
@@ -187,10 +159,8 @@ def forecast(
     )
 
 
-def _among_best(
-    ends_N: Array, weights_N: Array, references: ReferenceCurves, target: TopKTarget
-) -> float:
-    """Returns the probability of ending among the best, given weighted final BLEUs."""
+def _among_best(ends: Extrapolation, references: ReferenceCurves, target: TopKTarget) -> float:
+    """Returns the probability of ending among the best."""
     marks = sorted(references.tops, reverse=True)
     chance = 0.0
     for rank in range(1, target.top + 1):
@@ -198,63 +168,10 @@ def _among_best(
         worth = target.keeps(rank, len(marks) + 1) - target.keeps(rank + 1, len(marks) + 1)
         reached = 1.0
         if rank <= len(marks):
-            reached = float(weights_N @ ndtr((ends_N - marks[rank - 1]) / references.noise))
+            ahead_N = (ends.bleu_N - marks[rank - 1]) / references.noise
+            reached = float(ends.weights_N @ ndtr(ahead_N))
         chance += worth * reached
-    return chance
-
-
-def _doublings(step: float, end: float) -> float:
-    """Returns the doublings of the steps from one to the end, if that is later."""
-    return max(0.0, float(np.log2(end / step)))
-
-
-def _ends(
-    curve: LearningCurve, complete: Sequence[LearningCurve], max_steps: float, prior: CurvePrior
-) -> tuple[Array, Array]:
-    """Returns possible final BLEUs of a trial and their weights, which sum to one."""
-    step = curve.last
-    passed = [reference for reference in complete if reference.last > step]
-    general_Q = _foretold_gains(curve, step, max_steps, prior)
-    general_weights_Q = PRIOR_WEIGHT * _prior_probability(passed, step, prior) * prior.weights()
-    own_N, own_weights_N = _own_gains(curve, passed, max_steps)
-    weights_N = np.concatenate([general_weights_Q, own_weights_N])
-    ends_N = curve.now + np.concatenate([general_Q, own_N])
-    return np.maximum(curve.top, ends_N), weights_N / weights_N.sum()
-
-
-def _own_gains(
-    curve: LearningCurve, passed: Sequence[LearningCurve], max_steps: float
-) -> tuple[Array, Array]:
-    """Returns gains of the trial if it continues like others of the study, and their weights."""
-    step = curve.last
-    rises_N = SLACK + np.array([reference.rise(step) for reference in passed])
-    stalenesses_N = np.array([reference.staleness(step) for reference in passed])
-    rests_N = np.array([reference.at(max_steps) - reference.at(step) for reference in passed])
-    ratio_N = (SLACK + curve.rise(step)) / rises_N
-    unlike_N = (np.log(ratio_N) / RISE_LENGTHSCALE) ** 2
-    unlike_N += ((curve.staleness(step) - stalenesses_N) / STALENESS_LENGTHSCALE) ** 2
-    weights_N = np.exp(-unlike_N / 2) / len(DEPARTURES)
-    gains_N = rests_N * np.sqrt(ratio_N)
-    return np.outer(gains_N, DEPARTURES).ravel(), np.repeat(weights_N, len(DEPARTURES))
-
-
-def _foretold_gains(curve: LearningCurve, step: float, end: float, prior: CurvePrior) -> Array:
-    """Returns the prior's gains of a curve from a step to the end, one value a quantile."""
-    return prior.gains(curve.rise(step), curve.staleness(step), _doublings(step, end))
-
-
-def _prior_probability(passed: Sequence[LearningCurve], step: float, prior: CurvePrior) -> float:
-    """Returns the probability that the study's curves gain no more than the prior predicts."""
-    places_N = np.array([_place(curve, step, prior) for curve in passed])
-    further_N = (1 + FURTHER_POWER) * places_N**FURTHER_POWER
-    log_odds = np.log(SURPRISE + (1 - SURPRISE) * further_N).sum() + np.log(FURTHER_ODDS)
-    return float(expit(-log_odds))
-
-
-def _place(curve: LearningCurve, step: float, prior: CurvePrior) -> float:
-    """Returns the share of the prior's gains from a step that are below a curve's own gain."""
-    gains_Q = _foretold_gains(curve, step, curve.last, prior)
-    return float(prior.weights() @ (gains_Q < curve.now - curve.at(step)))
+    return min(1.0, chance)
 
 
 def _late_start(
@@ -271,12 +188,6 @@ def _late_start(
     waiting = ever * min(1.0, usual / step) ** 2
     will = waiting / (waiting + 1 - ever)
     return float(will * (1 - 4.0**-doublings))
-
-
-def _quantile(values_N: Array, weights_N: Array, share: float) -> float:
-    order = np.argsort(values_N)
-    place = int(np.searchsorted(np.cumsum(weights_N[order]), share))
-    return float(values_N[order][min(place, len(order) - 1)])
 
 
 def reference_curves(

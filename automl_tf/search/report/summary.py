@@ -307,7 +307,7 @@ def _describe_corpus(corpus: Corpus) -> str:
     match corpus:
         case SyntheticCorpus():
             return (
-                f"the built-in grammar, {languages}: {corpus.train_pairs:,} pairs to train on, "
+                f"the sample corpus, {languages}: {corpus.train_pairs:,} pairs to train on, "
                 f"{corpus.validation_pairs:,} to validate on, {corpus.test_pairs:,} to test on"
             )
         case FilesCorpus():

@@ -12,16 +12,17 @@ from automl_tf.config.study import MedianPruner, PatientPruner, PercentilePruner
 from automl_tf.scoring.sentences import SentenceStatistics, paired_bootstrap
 from automl_tf.search.pruners.build import build_pruner, describe_rule
 from automl_tf.search.pruners.curves import (
-    LONG,
     RESTING,
     RISING,
     SLACK,
     STALLED,
+    STARTING,
+    STATES,
+    USUAL_WIGGLE,
     CurvePrior,
     LearningCurve,
     SubsetCalibration,
     shipped_curve_prior,
-    state,
 )
 from automl_tf.search.pruners.forecast import RESAMPLES, reference_curves
 from automl_tf.search.schema import (
@@ -206,15 +207,41 @@ def test_optunas_rules_do_not_see_the_luck_of_few_sentences(
     assert not rule.prune(study, same)
 
 
-def test_states_follow_staleness() -> None:
-    assert state(0.0) == RISING
-    assert state(LONG / 2) == RESTING
-    assert state(LONG) == state(0.9) == STALLED
+def test_states_follow_bleu_and_staleness() -> None:
+    def state(*bleu: float) -> str:
+        curve = LearningCurve.of(dict(enumerate(bleu, 1)))
+        return curve.state(curve.last)
+
+    assert state(1.0, 1.5) == STARTING
+    assert state(8.0, 9.0) == RISING
+    assert state(8.0, 9.0, 10.0, 9.9) == RESTING
+    assert state(8.0, 9.0, 8.9) == state(8.0, 7.0, 7.0, 7.0) == STALLED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_wiggle_is_the_noise_of_validations_and_no_slope(seed: int) -> None:
+    steps = np.arange(1, 200)
+    noise = np.random.default_rng(seed).normal(scale=0.8, size=len(steps))
+
+    def of(bleu: np.ndarray) -> LearningCurve:
+        return LearningCurve.of(dict(enumerate(bleu.tolist(), 1)))
+
+    wiggles = [of(30 + noise[:until]).wiggle for until in range(40, 200, 5)]
+    assert np.median(wiggles) == pytest.approx(0.7, abs=0.25)
+    smooth = of(20 + steps / 10)
+    assert smooth.wiggle < USUAL_WIGGLE
+    assert smooth.shortfall == 0.0
+    assert of(30 + noise).shortfall > 0.5
+    # One collapse is no noise; a curve that has fallen for long is short of its best.
+    spiked = 20 + steps / 10
+    spiked[-4] -= 8
+    assert of(spiked).wiggle < 2 * USUAL_WIGGLE
+    assert of(60 - steps / 10).shortfall > 10
 
 
 def test_shipped_shapes_are_ordered_and_complete() -> None:
     shapes = shipped_curve_prior()
-    assert set(shapes.ratios) == {RISING, RESTING, STALLED}
+    assert set(shapes.ratios) == set(STATES)
     assert list(shapes.quantiles) == sorted(shapes.quantiles)
     for row in shapes.ratios.values():
         assert len(row) == len(shapes.quantiles)
@@ -226,21 +253,29 @@ def test_shipped_shapes_are_ordered_and_complete() -> None:
     assert (shapes.weights() > 0).all()
 
 
-@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0, 1.3])
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
 def test_gains_are_the_sum_of_doublings_that_each_add_the_ratio(ratio: float) -> None:
     shapes = CurvePrior([0.5], {RISING: [ratio]})
     added, total = 2.0 + SLACK, 0.0
     for doublings in range(1, 5):
         added *= ratio
         total += added
-        (gain,) = shapes.gains(2.0, 0.0, doublings)
+        (gain,) = shapes.gains(2.0, RISING, doublings)
         assert gain == pytest.approx(total, rel=1e-4)
+
+
+def test_a_doubling_that_adds_more_than_the_last_is_not_compounded() -> None:
+    (once,), (thrice,) = (
+        CurvePrior([0.5], {RISING: [2.0]}).gains(2.0, RISING, doublings) for doublings in (1, 3)
+    )
+    assert once == pytest.approx(2 * (2.0 + SLACK), rel=1e-3)
+    assert thrice == pytest.approx(3 * once, rel=1e-3)
 
 
 def test_a_finished_curve_gains_nothing_and_more_steps_never_gain_less() -> None:
     shapes = shipped_curve_prior()
-    for staleness in (0.0, 0.1, 0.5):
-        gains = [shapes.gains(3.0, staleness, doublings) for doublings in (0.0, 0.3, 1.0, 4.0)]
+    for state in STATES:
+        gains = [shapes.gains(3.0, state, doublings) for doublings in (0.0, 0.3, 1.0, 4.0)]
         assert gains[0] == pytest.approx(0.0)
         assert all((later >= earlier).all() for earlier, later in itertools.pairwise(gains))
-        assert (shapes.gains(6.0, staleness, 1.0) >= gains[2]).all()
+        assert (shapes.gains(6.0, state, 1.0) >= gains[2]).all()

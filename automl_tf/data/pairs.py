@@ -1,0 +1,130 @@
+"""Sentence pairs: what a reader yields, and tables of them on disk that are read in chunks.
+
+No corpus is held in memory as a whole: a table is written once while a reader is iterated, and
+then read chunk by chunk as often as it is needed.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from automl_tf.errors import Place, UserError
+
+Pair = tuple[str, str]
+"""A sentence and its translation."""
+
+CHUNK_PAIRS = 10_000
+"""Pairs of a chunk; the last one of a table may have fewer."""
+
+_SCHEMA = pa.schema([("source", pa.large_string()), ("target", pa.large_string())])
+
+
+class PairReader(Protocol):
+    """Parallel text as it stands in files."""
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Reads the pairs in their order, each time anew."""
+
+    def place(self, number: int) -> Place:
+        """Where a pair stands, counted from 1."""
+
+
+class Chunk(NamedTuple):
+    """Consecutive pairs of a table.
+
+    Attributes:
+        sources: Source sentences.
+        targets: Their translations.
+    """
+
+    sources: list[str]
+    targets: list[str]
+
+
+class PairTable:
+    """Sentence pairs in an Arrow file.
+
+    Args:
+        file: The file, as :func:`write_pairs` writes it. An open file is kept open.
+    """
+
+    def __init__(self, file: Path | BinaryIO) -> None:
+        self._file = file
+        self._reader = pa.ipc.open_file(pa.OSFile(str(file)) if isinstance(file, Path) else file)
+        chunks = self._reader.num_record_batches
+        last = self._reader.get_batch(chunks - 1).num_rows if chunks else 0
+        self._num_pairs = max(0, chunks - 1) * CHUNK_PAIRS + last
+
+    def __len__(self) -> int:
+        return int(self._num_pairs)
+
+    def arrow_chunks(self) -> Iterator[pa.RecordBatch]:
+        """The chunks in Arrow's form, with the columns source and target."""
+        return map(self._reader.get_batch, range(self._reader.num_record_batches))
+
+    def chunks(self, chosen: npt.NDArray[np.bool_] | None = None) -> Iterator[Chunk]:
+        """The pairs chunk by chunk.
+
+        Args:
+            chosen: Whether each pair of the table is wanted; all are by default.
+        """
+        start = 0
+        for batch in self.arrow_chunks():
+            wanted = batch
+            if chosen is not None:
+                wanted = batch.filter(pa.array(chosen[start : start + batch.num_rows]))
+            start += batch.num_rows
+            yield Chunk(wanted.column(0).to_pylist(), wanted.column(1).to_pylist())
+
+    def sources(self) -> list[str]:
+        """All source sentences."""
+        return [text for chunk in self.chunks() for text in chunk.sources]
+
+    def targets(self) -> list[str]:
+        """All translations."""
+        return [text for chunk in self.chunks() for text in chunk.targets]
+
+
+def write_pairs(file: Path | BinaryIO, pairs: Iterable[Pair] | PairReader) -> None:
+    """Writes pairs to a file without holding more than a chunk of them.
+
+    Raises:
+        UserError: If a sentence cannot be written in UTF-8, with the place that the reader tells.
+    """
+    sink = pa.OSFile(str(file), "wb") if isinstance(file, Path) else pa.PythonFile(file, "w")
+    with pa.ipc.new_file(sink, _SCHEMA) as writer:
+        iterator, written = iter(pairs), 0
+        while chunk := list(islice(iterator, CHUNK_PAIRS)):
+            try:
+                columns = [pa.array(side, pa.large_string()) for side in zip(*chunk, strict=True)]
+            except UnicodeEncodeError:
+                raise _not_text(chunk, written, pairs) from None
+            writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+            written += len(chunk)
+    if isinstance(file, Path):
+        sink.close()
+    else:
+        file.flush()
+
+
+def _not_text(chunk: Sequence[Pair], written: int, pairs: Iterable[Pair] | PairReader) -> UserError:
+    number = written + next(i for i, pair in enumerate(chunk, start=1) if not _is_text(pair))
+    place = pairs.place(number) if hasattr(pairs, "place") else None
+    return UserError(
+        f"Pair {number} holds half a character (a lone surrogate), which is no Unicode text.",
+        "Correct the pair, or leave it out.",
+        place,
+    )
+
+
+def _is_text(pair: Pair) -> bool:
+    try:
+        "".join(pair).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,165 @@
+"""Datasets of the Hugging Face Hub, and local folders in their form."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import huggingface_hub
+from datasets import Dataset, load_dataset
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from automl_tf.config.settings import HubCorpus
+from automl_tf.data.pairs import Pair
+from automl_tf.data.readers.columns import Row, TableColumns, pairs_of
+from automl_tf.errors import Place, UserError, first_line
+
+_ROWS_AT_ONCE = 1_000
+_SECONDS_TO_ANSWER = 5.0
+
+
+@dataclass(frozen=True)
+class HubSplit:
+    """One split of a dataset; a :class:`PairReader`.
+
+    Attributes:
+        config: Which dataset.
+        split: Name of the split in the configuration: train, validation or test.
+        columns: Where the text stands.
+        cache_dir: Folder for everything that is fetched.
+    """
+
+    config: HubCorpus
+    split: str
+    columns: TableColumns
+    cache_dir: Path
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Fetches the split and reads it row by row.
+
+        Raises:
+            UserError: If the dataset has no such subset, split or column, or cannot be read.
+        """
+        with tempfile.TemporaryDirectory(dir=self.cache_dir) as folder, _quietly():
+            table = self._load(Path(folder))
+            yield from pairs_of(self._rows(table), self.columns, self.place(1))
+
+    def place(self, number: int) -> Place:
+        """The setting that names the split; rows are told in the message."""
+        del number
+        return Place(key=f"corpus.{self.split}")
+
+    def _rows(self, table: Dataset) -> Iterator[Row]:
+        table = table.select_columns(self.columns.among(table.column_names))
+        for rows in table.iter(_ROWS_AT_ONCE):
+            for cells in zip(*rows.values(), strict=True):
+                yield dict(zip(rows, cells, strict=True))
+
+    def _load(self, folder: Path) -> Dataset:
+        name = getattr(self.config, self.split)
+        try:
+            with _downloads_below(self.cache_dir / "hub" / "downloads"):
+                return load_dataset(
+                    self.config.name,
+                    self.config.subset,
+                    split=name,
+                    revision=self.config.revision,
+                    cache_dir=str(folder),
+                )
+        except Exception as error:  # noqa: BLE001 - builders of all formats raise what they like
+            reason = _first_line(error.__cause__ or error)
+            raise UserError(
+                f"Split {name} of {self.config.name} cannot be read: {reason}.",
+                "Check corpus.name, corpus.subset and the splits' names; set corpus.test to null "
+                "if the dataset has none.",
+                self.place(1),
+            ) from None
+
+
+def demand_dataset(config: HubCorpus) -> None:
+    """Asks the Hub once and without patience, before anything that tries again for long.
+
+    Raises:
+        UserError: If the Hub cannot be reached, or has no such dataset or revision.
+    """
+    place = Place(key="corpus.name")
+    try:
+        huggingface_hub.HfApi().dataset_info(
+            config.name, revision=config.revision, timeout=_SECONDS_TO_ANSWER
+        )
+    except HFValidationError:
+        raise UserError(
+            f"There is no folder {Path(config.name).absolute()}, and no dataset of the Hub can "
+            f"be named {config.name}.",
+            "Check the path, or give a name as in owner/dataset.",
+            place,
+        ) from None
+    except RevisionNotFoundError:
+        raise UserError(
+            f"The dataset {config.name} has no revision {config.revision}.",
+            "Name a commit, a tag or a branch of it.",
+            Place(key="corpus.revision"),
+        ) from None
+    except (GatedRepoError, RepositoryNotFoundError):
+        raise UserError(
+            f"There is no dataset {config.name} on the Hub that can be read from here.",
+            "Check the name; a private or gated one needs HF_TOKEN, a local one its folder.",
+            place,
+        ) from None
+    except OfflineModeIsEnabled:
+        raise UserError(
+            f"The dataset {config.name} is not in the cache, and HF_HUB_OFFLINE forbids to "
+            "fetch it.",
+            "Unset HF_HUB_OFFLINE for the first run, or give a local folder.",
+            place,
+        ) from None
+    except Exception as error:  # noqa: BLE001 - the client's transport has its own family of errors
+        raise UserError(
+            f"The Hub does not answer for the dataset {config.name}: {_first_line(error)}.",
+            "Check the network, or give a local folder or files.",
+            place,
+        ) from None
+
+
+@contextmanager
+def _downloads_below(folder: Path) -> Iterator[None]:
+    """Keeps the Hub's client from writing into the user's home.
+
+    Its folder cannot be passed through ``load_dataset``, and its second protocol, xet, keeps a
+    cache of its own.
+    """
+    constants = huggingface_hub.constants
+    before = constants.HF_HUB_CACHE, constants.HF_HUB_DISABLE_XET
+    constants.HF_HUB_CACHE, constants.HF_HUB_DISABLE_XET = str(folder), True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_CACHE, constants.HF_HUB_DISABLE_XET = before
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Silences the datasets library for a while: its failures are told as our own errors."""
+    bars = not datasets.are_progress_bars_disabled()
+    verbosity = datasets.logging.get_verbosity()
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(verbosity)
+        if bars:
+            datasets.enable_progress_bars()
+
+
+def _first_line(error: BaseException) -> str:
+    return (first_line(error) or type(error).__name__).rstrip(".")
