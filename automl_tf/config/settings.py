@@ -185,10 +185,12 @@ class TrainingConfig(Settings):
     embeddings, biases and norms have 8 times as much at every width."""
     warmup_steps: Count = 400
     """Optimizer steps over which the learning rate rises linearly from zero."""
-    schedule: Literal["inverse_sqrt", "cosine", "linear"] = "inverse_sqrt"
-    """How the learning rate falls after the warm-up."""
+    schedule: Literal["inverse_sqrt", "constant", "cosine", "linear"] = "inverse_sqrt"
+    """The learning rate after the warm-up. `inverse_sqrt` and `constant` end with a cool-down.
+    Until it begins, a training can be shortened or extended: the steps before it do not depend on
+    `training.max_steps`. `cosine` and `linear` fall to zero from the warm-up on."""
     cooldown: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
-    """Last share of the steps over which the inverse square root is led linearly to zero."""
+    """Last share of the steps, in which `inverse_sqrt` and `constant` are led linearly to zero."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """Share of the target distribution that is spread evenly over the vocabulary."""
     batch_tokens: Annotated[int, Field(ge=16)] = 2048
@@ -213,6 +215,10 @@ class TrainingConfig(Settings):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the forward and backward pass; auto takes the one that the machine is faster
     at, and in a study what its first machine took. Master weights are fp32 either way."""
+    ema: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    """Share of the steps so far over which the weights are averaged: the mean age of a weight in
+    the average. 0 does not average, 0.5 takes all steps alike. Validations judge the average and
+    the bundle holds it; the training goes on with the weights themselves."""
     average_checkpoints: Count = 1
     """Last validated weights that are averaged into the final model; 1 keeps the best alone."""
 

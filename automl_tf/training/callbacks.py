@@ -107,10 +107,14 @@ class TrainingCallback(Callback):
         # A training that resumes at its last step has no step to start the clocks.
         self._started = self._point_time = time.monotonic()
 
-    def on_train_start(self, trainer: L.Trainer, _module: L.LightningModule) -> None:
-        """Starts the clocks."""
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Starts the clocks. Ends a training that has nothing left to do."""
+        assert isinstance(module, TranslationModule)
         self._saved_step = trainer.global_step
         self._started = self._point_time = time.monotonic()
+        if self._lost_patience:
+            # Its last session ended between its last checkpoint and its end.
+            self._stop_without_validation(trainer, module)
 
     def on_train_batch_end(
         self,
@@ -160,7 +164,7 @@ class TrainingCallback(Callback):
         is_best = self._is_best(module, step)
         if is_best:
             weights = module.master_optimizer.full_precision(module.model)
-            self._write(weights, self._directory.best_weights)
+            self._write(weights, self._directory.new_best_weights(step))
         self._validations_since_best = 0 if is_best else self._validations_since_best + 1
         self._keep_recent(module, step)
         decision = self._hooks.observe(self._validation(module, step, is_best=is_best))
@@ -173,10 +177,12 @@ class TrainingCallback(Callback):
         # Saved after the observer was told, so that a training that dies between the two tells
         # this validation again instead of never.
         self._save(trainer)
+        if is_best:
+            self._keep_best(step)
         if decision is Decision.STOP:
             self.outcome = Outcome.STOPPED
             trainer.should_stop = True
-        elif self._validations_since_best >= (self._config.patience or math.inf):
+        elif self._lost_patience:
             trainer.should_stop = True
         elif step < self._config.max_steps and self._hooks.should_pause():
             self.outcome = Outcome.PAUSED
@@ -216,6 +222,8 @@ class TrainingCallback(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""
         self._best = None if state["best"] is None else BestValidation.from_state(state["best"])
+        if self._best is not None:
+            self._keep_best(self._best.step)
         self._validations_since_best = state["validations_since_best"]
         self._seconds_before = state["seconds"]
         self._recent = state["recent"]
@@ -295,6 +303,14 @@ class TrainingCallback(Callback):
         for old in self._recent[:-count] if self._processes.is_main else ():
             self._directory.recent_weights(old).unlink(missing_ok=True)
         self._recent = self._recent[-count:]
+
+    @property
+    def _lost_patience(self) -> bool:
+        return self._validations_since_best >= (self._config.patience or math.inf)
+
+    def _keep_best(self, step: int) -> None:
+        if self._processes.is_main:
+            self._directory.keep_best(step)
 
     def _write(self, weights: dict[str, torch.Tensor], path: Path) -> None:
         if self._processes.is_main:

@@ -18,8 +18,9 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from automl_tf.config.settings import TrialConfig, flatten
+from automl_tf.config.settings import TrainingConfig, TrialConfig, flatten
 from automl_tf.errors import Place, UserError
+from automl_tf.training.schedule import first_cooldown_step
 
 LAST_CHECKPOINT = "last.ckpt"
 """File name of the checkpoint from which a training resumes."""
@@ -31,8 +32,13 @@ FORMAT = 2
 
 _IDENTITY = "training"
 _RECENT_WEIGHTS = "step-*.safetensors"
+_NEW_BEST_WEIGHTS = "best-*.safetensors"
 _PARTIAL = "*.partial"
 _ABSENT = "absent"
+_WITHOUT_EFFECT = {"training.ema": 0.0}
+"""Settings that checkpoints of this format need not hold, at the value that changes nothing."""
+_TRAINING = "training."
+_LENGTH = f"{_TRAINING}max_steps"
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +67,7 @@ class TrainingIdentity:
         settings = {
             name: value
             for name, value in flatten(config).items()
-            if not name.startswith("trainer.")
+            if not name.startswith("trainer.") and (name, value) not in _WITHOUT_EFFECT.items()
         }
         corpus = {
             "corpus.fingerprint": corpus_fingerprint,
@@ -78,10 +84,28 @@ class TrainingIdentity:
     def first_difference(self, other: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
         """Returns the first setting that differs, with this value and the other; None if equal."""
         for name in (*self.settings, *(name for name in other if name not in self.settings)):
-            mine, others = self.settings.get(name, _ABSENT), other.get(name, _ABSENT)
+            absent = _WITHOUT_EFFECT.get(name, _ABSENT)
+            mine, others = self.settings.get(name, absent), other.get(name, absent)
             if mine != others:
                 return name, mine, others
         return None
+
+    def of_length(self, max_steps: int) -> "TrainingIdentity":
+        """Returns the same training with another ``training.max_steps``."""
+        return TrainingIdentity({**self.settings, _LENGTH: max_steps})
+
+    @property
+    def first_cooldown_step(self) -> int:
+        """The first optimizer step that depends on the length of the training."""
+        return first_cooldown_step(
+            TrainingConfig(
+                **{
+                    name.removeprefix(_TRAINING): value
+                    for name, value in self.settings.items()
+                    if name.startswith(_TRAINING)
+                }
+            )
+        )
 
     def mark(self, checkpoint: dict[str, Any]) -> None:
         """Adds the identity and the format to a checkpoint."""
@@ -115,8 +139,25 @@ class TrainingDirectory:
         """The weights of the validation at an optimizer step, kept for averaging."""
         return self.path / f"step-{step:07d}.safetensors"
 
+    def new_best_weights(self, step: int) -> Path:
+        """The weights of a better validation that no checkpoint knows of yet."""
+        return self.path / f"best-{step:07d}.safetensors"
+
+    def keep_best(self, step: int) -> None:
+        """Makes the weights of a validation the best, once a checkpoint says that they are.
+
+        A training that ends before that goes on from the checkpoint and its weights, possibly on
+        another course than the one that the new weights are of.
+        """
+        path = self.new_best_weights(step)
+        if path.exists():
+            path.replace(self.best_weights)
+
     def open(self, identity: TrainingIdentity) -> Path | None:
         """Returns the checkpoint to resume from, or None after removing the files of others.
+
+        The checkpoint may be that of a shorter or longer training, saved before the cool-down of
+        either: up to there both take the same course.
 
         Args:
             identity: The training that is about to use the directory.
@@ -148,25 +189,29 @@ class TrainingDirectory:
         self.remove_temporary_files()
 
     def remove_temporary_files(self) -> None:
-        """Removes weights kept for averaging and files that were not written to their end."""
-        for pattern in (_RECENT_WEIGHTS, _PARTIAL):
+        """Removes weights kept for a while and files that were not written to their end."""
+        for pattern in (_RECENT_WEIGHTS, _NEW_BEST_WEIGHTS, _PARTIAL):
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
 
     def _mark(self) -> dict[str, Any] | None:
-        """Returns what ``TrainingIdentity.mark`` added; None for a checkpoint of another format."""
+        """Returns what ``TrainingIdentity.mark`` added, and the step of the checkpoint.
+
+        None for a checkpoint of another format.
+        """
         # Mapped, the tensors are not read.
         checkpoint = torch.load(self.checkpoint, map_location="cpu", mmap=True, weights_only=True)
         mark: dict[str, Any] = checkpoint.get(_IDENTITY, {})
-        return mark if mark.get("format") == FORMAT else None
+        if mark.get("format") != FORMAT:
+            return None
+        return {**mark, "step": checkpoint["global_step"]}
 
     def _check(self, identity: TrainingIdentity) -> None:
         found = self._mark()
         if found is None:
             what = "was written by an earlier version, which trained differently"
-        elif (difference := identity.first_difference(found["settings"])) is not None:
-            name, mine, others = difference
-            what = f"belongs to another training: {name} is {others} there and {mine} here"
+        elif (other := _other_training(identity, found)) is not None:
+            what = f"belongs to another training: {other}"
         else:
             return
         raise UserError(
@@ -174,6 +219,23 @@ class TrainingDirectory:
             "Use another directory, or delete this one to restart the training.",
             Place(self.checkpoint),
         )
+
+
+def _other_training(identity: TrainingIdentity, mark: Mapping[str, Any]) -> str | None:
+    """Returns in words why a checkpoint is of no use to a training; None if it is."""
+    settings = mark["settings"]
+    there = identity.of_length(settings[_LENGTH])
+    difference = there.first_difference(settings) or identity.first_difference(settings)
+    if difference is None:
+        return None
+    name, mine, others = difference
+    words = f"{name} is {others} there and {mine} here"
+    if name != _LENGTH:
+        return words
+    fixed_from, step = min(identity.first_cooldown_step, there.first_cooldown_step), mark["step"]
+    if step < fixed_from:
+        return None
+    return f"{words}, which changes the course from step {fixed_from} on, and it is at step {step}"
 
 
 class WholeCheckpoints(TorchCheckpointIO):

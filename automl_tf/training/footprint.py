@@ -83,7 +83,8 @@ class Footprint:
 
     Attributes:
         weights: The model.
-        optimizer: Masters where the weights are not their own, gradients, moments.
+        optimizer: Masters where the weights are not their own, gradients, moments, and the average
+            of the masters.
         masks: The tables that dropout draws from on the CPU.
         gradients: Those of the step before, which live until the backward pass.
         activations: What the forward pass keeps for the backward pass.
@@ -135,19 +136,22 @@ def footprint(
     shape = _largest_batch(config, extent)
     unit, single = arithmetic.unit_bytes, SINGLE_BYTES
     masters = 0 if unit == single else single * size
+    averages = single * size if config.training.ema > 0 else 0
     activations = activation_bytes(config.model, shape, arithmetic)
     loss = _loss(config.model, shape, vocab.outputs, arithmetic)
     on_gpu = arithmetic.on_gpu
     return Footprint(
         weights=unit * size,
-        optimizer=masters + MOMENTS_AND_GRADIENTS * single * size,
+        optimizer=masters + averages + MOMENTS_AND_GRADIENTS * single * size,
         masks=0 if on_gpu else _masks(config.model, shape, unit),
         gradients=unit * size,
         activations=activations,
         loss=loss,
-        decoding=_decoding(config.model, extent, vocab.outputs, arithmetic),
-        # Weights, masters and two moments.
-        checkpoint=0 if on_gpu else (unit + 3 * single) * size,
+        # The model computes with the average in its own type.
+        decoding=_decoding(config.model, extent, vocab.outputs, arithmetic)
+        + (unit * size if averages and masters else 0),
+        # Weights, masters, two moments and the average.
+        checkpoint=0 if on_gpu else (unit + 3 * single) * size + averages,
         process=_process(config, arithmetic) + round(GAPS * (activations + loss)),
         graphs=activations + loss if on_gpu and not config.trainer.compile else 0,
     )

@@ -116,7 +116,8 @@ class TranslationModule(L.LightningModule):
         if self.skips_validation or self.abandoned_validation:
             return
         self.abandoned_validation = self._should_pause()
-        loss = self._cross_entropy(batch, smoothing=0.0).nll
+        with self.master_optimizer.averaged():
+            loss = self._cross_entropy(batch, smoothing=0.0).nll
         self._losses.append((loss, batch.num_tokens))
 
     def on_validation_epoch_end(self) -> None:
@@ -126,7 +127,8 @@ class TranslationModule(L.LightningModule):
         total = sum(float(loss) * count for loss, count in self._losses)
         sums = self.processes.all_gather((total, sum(count for _, count in self._losses)))
         self.loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
-        self.abandoned_validation = not self.translate_validation(self._num_validated())
+        with self.master_optimizer.averaged():
+            self.abandoned_validation = not self.translate_validation(self._num_validated())
 
     def translate_validation(self, num_sentences: int) -> bool:
         """Translates with the present weights; sets ``hypotheses``, ``sentences`` and ``scores``.
@@ -163,8 +165,9 @@ class TranslationModule(L.LightningModule):
         return [translations[index] for index in range(len(sources))]
 
     def attention_maps(self) -> tuple[AttentionMap, ...]:
-        """Returns the attention of the present weights for some of the sentences."""
-        return attention_maps(self.model, self.data, self.hypothesis_ids)
+        """Returns the attention of the weights that translated for some of the sentences."""
+        with self.master_optimizer.averaged():
+            return attention_maps(self.model, self.data, self.hypothesis_ids)
 
     def _num_validated(self) -> int:
         """Returns how many sentences a validation at the present step takes."""
@@ -219,6 +222,7 @@ class TranslationModule(L.LightningModule):
             beta2=training.beta2,
             weight_decay=training.weight_decay,
             clip_norm=training.clip_norm,
+            ema=training.ema,
             multipliers=rate_multipliers(self.model, training.learning_rate_scale),
             all_reduce=self.processes.all_reduce if self.processes.world_size > 1 else None,
         )

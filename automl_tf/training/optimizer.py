@@ -1,10 +1,11 @@
-"""The optimizer: AdamW on fp32 copies of the weights, and the learning rates of a model's weights.
+"""The optimizer: AdamW on fp32 copies of the weights, their average, their learning rates.
 
 Weights, fp32 masters and gradients stand in one buffer each, so that an update is a handful of
 calls whatever the number of weights, and the gradients of several processes are summed by one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ AllReduce = Callable[[Tensor], None]
 
 
 class FlatWeights:
-    """The trained weights of a model, their fp32 masters and their gradients, each in one buffer.
+    """A model's trained weights, their fp32 masters, average and gradients, each in one buffer.
 
     A bf16 weight loses updates smaller than a 256th of itself; the fp32 master keeps them
     (Micikevicius et al. 2018, section 3.1). A model that is fp32 already is its own master.
@@ -41,17 +42,21 @@ class FlatWeights:
     Args:
         groups: The weights, all of one floating type and on one device. The weights of a group
             stand side by side.
+        ema: Share of the updates so far over which the masters are averaged; 0 does not average.
     """
 
-    def __init__(self, groups: Sequence[Sequence[nn.Parameter]]) -> None:
+    def __init__(self, groups: Sequence[Sequence[nn.Parameter]], ema: float = 0.0) -> None:
         self.weights = [weight for group in groups for weight in group]
         size = _size(self.weights)
         self._weights = self.weights[0].new_zeros(size, requires_grad=False)
         for weight, view in zip(self.weights, self._views(self._weights), strict=True):
             view.copy_(weight.detach())
-            weight.data = view
+        self._use(self._weights)
         is_own_master = self._weights.dtype == torch.float32
         self.masters = self._weights if is_own_master else self._weights.float()
+        self._ema = ema
+        self.averages = self.masters.clone() if ema > 0 else None
+        """Average of the masters after each update."""
         self.sums = self.masters.new_zeros(size + 2)
         """Gradients, loss and tokens, summed over what was added since ``zero``."""
         self.gradients = self.sums[:size]
@@ -96,12 +101,46 @@ class FlatWeights:
         if self._weights is not self.masters:
             self._weights.copy_(self.masters)
 
+    def average(self, num_updates: Tensor) -> None:
+        """Takes the masters into their average.
+
+        The newest weights after update t have the share 1 - (1 - 1/t)^(1/ema - 1), so that the
+        mean age of all is t times ``ema`` (Karras et al. 2024, section 3.1: gamma = 1/ema - 2).
+
+        Args:
+            num_updates: Updates so far, at least one. Read on the device, as a CUDA graph must.
+        """
+        if self.averages is not None:
+            kept = (1.0 / self._ema - 1.0) * torch.log1p(-1.0 / num_updates)
+            self.averages.lerp_(self.masters, -torch.expm1(kept))
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Lets the model compute with the average meanwhile, if there is one."""
+        if self.averages is None:
+            yield
+            return
+        # What is made in inference mode could not be trained on.
+        with torch.inference_mode(mode=False):
+            averages = self.averages.to(self._weights.dtype)
+        self._use(averages)
+        try:
+            yield
+        finally:
+            self._use(self._weights)
+
+    def _use(self, buffer: Tensor) -> None:
+        """Lets the model compute with the numbers of a buffer."""
+        with torch.inference_mode(mode=False):
+            for weight, view in zip(self.weights, self._views(buffer), strict=True):
+                weight.data = view
+
     def full_precision(self, model: nn.Module) -> dict[str, Tensor]:
-        """Returns the model's weights by name, fp32, on the CPU."""
-        views = self._views(self.masters)
-        masters = {id(weight): view for weight, view in zip(self.weights, views, strict=True)}
+        """Returns the weights that validations judge by name, fp32, on the CPU."""
+        judged = self.masters if self.averages is None else self.averages
+        views = dict(zip(map(id, self.weights), self._views(judged), strict=True))
         return {
-            name: masters[id(weight)].to("cpu", copy=True)
+            name: views[id(weight)].to("cpu", copy=True)
             for name, weight in model.named_parameters()
         }
 
@@ -130,11 +169,12 @@ class MasterAdamW(torch.optim.AdamW):
         weight_decay: Decoupled decay, on matrices alone. What a step takes off them is this times
             the learning rate, whatever their multipliers.
         clip_norm: Largest norm of the whole gradient; 0 does not clip.
+        ema: Share of the updates so far over which the weights are averaged; 0 does not average.
         multipliers: What the learning rate of a weight is multiplied by, if not by one.
         all_reduce: Sums over the processes that train together, if there are several.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         parameters: Iterable[nn.Parameter],
         *,
@@ -142,11 +182,12 @@ class MasterAdamW(torch.optim.AdamW):
         beta2: float,
         weight_decay: float,
         clip_norm: float,
+        ema: float = 0.0,
         multipliers: Mapping[Tensor, float] | None = None,
         all_reduce: AllReduce | None = None,
     ) -> None:
         kinds = _by_kind(parameters, multipliers or {})
-        self._flat = FlatWeights(list(kinds.values()))
+        self._flat = FlatWeights(list(kinds.values()), ema)
         self._clip_norm = clip_norm
         self._all_reduce = all_reduce
         device = self._flat.masters.device
@@ -213,6 +254,8 @@ class MasterAdamW(torch.optim.AdamW):
             scale = scale * (self._clip_norm / (self.grad_norm + 1e-6)).clamp(max=1.0)
         flat.gradients.mul_(scale)
         super().step()
+        # All parameters have made the same number of updates.
+        flat.average(next(iter(self.state.values()))["step"])
         flat.publish()
         flat.zero()
 
@@ -220,23 +263,31 @@ class MasterAdamW(torch.optim.AdamW):
         """Forgets the gradients that were added."""
         self._flat.zero()
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """Lets the model compute with the averaged weights meanwhile, if there are any."""
+        return self._flat.averaged()
+
     def full_precision(self, model: nn.Module) -> dict[str, Tensor]:
-        """Returns the model's weights by name, fp32, on the CPU."""
+        """Returns the weights that validations judge by name, fp32, on the CPU."""
         return self._flat.full_precision(model)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns AdamW's state and the masters."""
-        return {**super().state_dict(), "masters": self._flat.masters.detach()}
+        """Returns AdamW's state, the masters, and their average if there is one."""
+        state = {**super().state_dict(), "masters": self._flat.masters.detach()}
+        averages = self._flat.averages
+        return state if averages is None else {**state, "averages": averages}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned, the weights too."""
         state = dict(state_dict)
-        masters = state.pop("masters")
+        masters, averages = state.pop("masters"), state.pop("averages", None)
         super().load_state_dict(state)
         for group in self.param_groups:
             group["lr"] = group["lr"].to(self.loss.device)
         self._flat.masters.copy_(masters)
+        if self._flat.averages is not None:
+            self._flat.averages.copy_(averages)
         self._flat.publish()
 
 

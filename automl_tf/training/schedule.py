@@ -25,41 +25,53 @@ def learning_rate_factor(step: int, config: TrainingConfig) -> float:
     return DECAYS[config.schedule](step, config)
 
 
-def _inverse_sqrt(step: int, config: TrainingConfig) -> float:
-    """Decays with the inverse square root of the step, then linearly to zero in the cool-down.
+def first_cooldown_step(config: TrainingConfig) -> int:
+    """Returns the first optimizer step that another ``training.max_steps`` would change.
 
-    The first part is Vaswani et al. 2017, section 5.3. A warm-up that reaches into the cool-down
-    shortens it: the learning rate falls linearly from where the warm-up ends.
+    All steps before take the same course whatever the length of the training: until then it can be
+    shortened or extended. After the warm-up `cosine` and `linear` are one long cool-down. The last
+    step always depends on the length, because its validation takes the whole split.
+
+    Args:
+        config: Kind of the schedule and its lengths.
     """
-    cooldown_steps = min(config.cooldown * config.max_steps, _decay_steps(config))
-    remaining = _remaining_steps(step, config)
-    cooling = remaining / cooldown_steps if remaining < cooldown_steps else 1.0
-    return math.sqrt(config.warmup_steps / step) * cooling
+    return min(config.max_steps, config.max_steps + 2 - math.ceil(_cooldown_steps(config)))
+
+
+def _inverse_sqrt(step: int, config: TrainingConfig) -> float:
+    """Decays with the inverse square root of the step (Vaswani et al. 2017, section 5.3)."""
+    return math.sqrt(config.warmup_steps / step) * _remaining_share(step, config)
 
 
 def _cosine(step: int, config: TrainingConfig) -> float:
     """Decays to zero along half a cosine (Loshchilov and Hutter 2017)."""
-    remaining = _remaining_steps(step, config) / _decay_steps(config)
-    return 0.5 * (1.0 - math.cos(math.pi * remaining))
+    return 0.5 * (1.0 - math.cos(math.pi * _remaining_share(step, config)))
 
 
-def _linear(step: int, config: TrainingConfig) -> float:
-    """Decays linearly to zero."""
-    return _remaining_steps(step, config) / _decay_steps(config)
+def _remaining_share(step: int, config: TrainingConfig) -> float:
+    """Share of the cool-down that is not done before this step: one, then linearly to zero."""
+    cooldown_steps = _cooldown_steps(config)
+    remaining = max(0, config.max_steps - step + 1)
+    return remaining / cooldown_steps if remaining < cooldown_steps else 1.0
 
 
-def _decay_steps(config: TrainingConfig) -> int:
-    return config.max_steps - config.warmup_steps
+def _cooldown_steps(config: TrainingConfig) -> float:
+    """Last steps, in which the learning rate falls to zero.
 
-
-def _remaining_steps(step: int, config: TrainingConfig) -> int:
-    """Steps of the training that are not done before this one."""
-    return max(0, config.max_steps - step + 1)
+    A warm-up that reaches into the cool-down shortens it: the learning rate falls from where the
+    warm-up ends.
+    """
+    decay_steps = config.max_steps - config.warmup_steps
+    if config.schedule in ("cosine", "linear"):
+        return decay_steps
+    return min(config.cooldown * config.max_steps, decay_steps)
 
 
 DECAYS: Mapping[str, Decay] = {
     "inverse_sqrt": _inverse_sqrt,
+    # Warm-up, stable, decay (Hägele et al. 2024).
+    "constant": _remaining_share,
     "cosine": _cosine,
-    "linear": _linear,
+    "linear": _remaining_share,
 }
 """The decays by the name of ``training.schedule``."""

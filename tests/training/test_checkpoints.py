@@ -38,7 +38,8 @@ def pause(config: TrialConfig, data: PreparedData, directory: Path) -> None:
     ("name", "changes"),
     [
         ("training.learning_rate", {"training__learning_rate": 1e-3}),
-        ("training.max_steps", {"training__max_steps": 16}),
+        ("training.ema", {"training__ema": 0.1}),
+        ("training.schedule", {"training__schedule": "constant", "training__max_steps": 16}),
         ("training.average_checkpoints", {"training__average_checkpoints": 2}),
         ("model.dropout", {"model__dropout": 0.3}),
         ("model.d_model", {"model__d_model": 16}),
@@ -80,7 +81,7 @@ def test_the_checkpoint_of_another_corpus_is_refused(
 def test_a_checkpoint_of_an_earlier_version_is_refused(
     config: TrialConfig, data: PreparedData, tmp_path: Path, *, marked: bool
 ) -> None:
-    checkpoint: dict[str, Any] = {"state_dict": {}}
+    checkpoint: dict[str, Any] = {"state_dict": {}, "global_step": 1}
     directory = TrainingDirectory(tmp_path)
     assert not directory.is_outdated
     if marked:

@@ -20,12 +20,13 @@ def config(**settings: object) -> TrialConfig:
     return TrialConfig.model_validate({"corpus": {"kind": "synthetic"}, **unflatten(dotted)})
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.1])
 @pytest.mark.parametrize("dtype", BYTES)
-def test_weights_and_optimizer_hold_what_they_are_said_to(dtype: torch.dtype) -> None:
-    given = config(model__d_model=64)
+def test_weights_and_optimizer_hold_what_they_are_said_to(dtype: torch.dtype, ema: float) -> None:
+    given = config(model__d_model=64, training__ema=ema)
     model = Transformer(given.model, VOCAB, given.data.longest_sequence).to(dtype)
     optimizer = MasterAdamW(
-        model.parameters(), lr=1e-3, beta2=0.98, weight_decay=0.01, clip_norm=1.0
+        model.parameters(), lr=1e-3, beta2=0.98, weight_decay=0.01, clip_norm=1.0, ema=ema
     )
     optimizer.add_gradients(sum(weight.float().sum() for weight in model.parameters()), 1)
     optimizer.step()
@@ -33,7 +34,8 @@ def test_weights_and_optimizer_hold_what_they_are_said_to(dtype: torch.dtype) ->
     state = [tensor for values in optimizer.state.values() for tensor in values.values()]
     masters = [master for group in optimizer.param_groups for master in group["params"]]
     gradients = [master.grad for master in masters]
-    for tensor in (*model.parameters(), *state, *masters, *gradients):
+    averages = [optimizer.state_dict()["averages"]] if ema else []
+    for tensor in (*model.parameters(), *state, *masters, *gradients, *averages):
         storage = tensor.untyped_storage()
         held[storage.data_ptr()] = storage.nbytes()
     said = footprint(given, VOCAB, EXTENT, Arithmetic(BYTES[dtype]))
@@ -41,7 +43,7 @@ def test_weights_and_optimizer_hold_what_they_are_said_to(dtype: torch.dtype) ->
     assert said.weights + said.optimizer == pytest.approx(sum(held.values()), rel=0.01)
     # Each backward pass makes gradients of the weights' type, which are added to the fp32 ones.
     assert said.gradients == sum(weight.nbytes for weight in model.parameters())
-    written = sum(tensor.nbytes for tensor in (*model.parameters(), *state))
+    written = sum(tensor.nbytes for tensor in (*model.parameters(), *state, *averages))
     masters_again = 4 * num_parameters(given.model, VOCAB, given.data.longest_sequence)
     assert said.checkpoint == pytest.approx(written + masters_again, rel=0.01)
 

@@ -141,12 +141,13 @@ class NoWaiting(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.1])
 @pytest.mark.parametrize("clip_norm", [0.0, 1.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_an_update_waits_for_nothing(dtype: torch.dtype, clip_norm: float) -> None:
+def test_an_update_waits_for_nothing(dtype: torch.dtype, clip_norm: float, ema: float) -> None:
     module = network().to(dtype)
     optimizer = MasterAdamW(
-        module.parameters(), lr=0.01, beta2=0.98, weight_decay=0.1, clip_norm=clip_norm
+        module.parameters(), lr=0.01, beta2=0.98, weight_decay=0.1, clip_norm=clip_norm, ema=ema
     )
     inputs = torch.randn(10, 6, dtype=dtype)
     with NoWaiting():
@@ -212,11 +213,12 @@ class StubGraph(TorchDispatchMode):
                 result.copy_(again)
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.1])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_an_update_takes_the_same_course_as_a_graph(
-    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, ema: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"lr": 0.01, "beta2": 0.98, "weight_decay": 0.1, "clip_norm": 0.5}
+    options = {"lr": 0.01, "beta2": 0.98, "weight_decay": 0.1, "clip_norm": 0.5, "ema": ema}
     plain, graphed = network().to(dtype), network().to(dtype)
     one, other = (MasterAdamW(module.parameters(), **options) for module in (plain, graphed))
     made: list[StubGraph] = []
@@ -224,6 +226,7 @@ def test_an_update_takes_the_same_course_as_a_graph(
     def new_graph() -> StubGraph:
         written = [*graphed.parameters(), other.loss, other.grad_norm, other._flat.sums]
         written += [other._flat.masters]
+        written += [] if other._flat.averages is None else [other._flat.averages]
         written += [tensor for state in other.state.values() for tensor in state.values()]
         made.append(StubGraph(written))
         return made[-1]
@@ -241,6 +244,8 @@ def test_an_update_takes_the_same_course_as_a_graph(
     assert len(made) == 1
     for weight, expected in zip(graphed.parameters(), plain.parameters(), strict=True):
         assert torch.equal(weight, expected)
+    kept = plain.named_parameters(), one.full_precision(plain), other.full_precision(graphed)
+    assert all(torch.equal(kept[1][name], kept[2][name]) for name, _ in kept[0])
 
 
 def test_an_update_that_cannot_be_captured_runs_without_a_graph(

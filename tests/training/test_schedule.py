@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from automl_tf.config.settings import TrainingConfig
-from automl_tf.training.schedule import DECAYS, learning_rate_factor
+from automl_tf.training.schedule import DECAYS, first_cooldown_step, learning_rate_factor
 
 
 def config(**changes: object) -> TrainingConfig:
@@ -39,6 +39,7 @@ def test_the_peak_is_one_and_no_step_is_steeper_than_the_slopes(
         slopes = {
             "linear": 1 / falling,
             "cosine": math.pi / 2 / falling,
+            "constant": 1 / max(1, min(cooldown * max_steps, falling)),
             # The paper's curve is steepest where it begins; the cool-down adds its own slope.
             "inverse_sqrt": 1 / (2 * warmup) + 1 / max(1, min(cooldown * max_steps, falling)),
         }
@@ -67,3 +68,42 @@ def test_cooldown_changes_the_last_share_alone() -> None:
     for step in (1, 100, 500, 750):
         assert learning_rate_factor(step, plain) == learning_rate_factor(step, cooled)
     assert learning_rate_factor(900, cooled) < learning_rate_factor(900, plain) / 2
+
+
+@pytest.mark.parametrize("cooldown", [0.0, 0.05, 0.21, 0.5, 1.0])
+@pytest.mark.parametrize("schedule", DECAYS)
+def test_steps_before_the_cooldown_are_those_of_any_length(schedule: str, cooldown: float) -> None:
+    kinds = [
+        config(schedule=schedule, warmup_steps=warmup, max_steps=steps, cooldown=cooldown)
+        for warmup in (1, 9)
+        for steps in (10, 11, 24, 57)
+    ]
+    for one, other in itertools.permutations(kinds, 2):
+        if one.warmup_steps != other.warmup_steps:
+            continue
+        shared = min(first_cooldown_step(one), first_cooldown_step(other))
+        for step in range(1, shared):
+            assert learning_rate_factor(step, one) == learning_rate_factor(step, other)
+
+
+@pytest.mark.parametrize("schedule", DECAYS)
+def test_the_cooldown_begins_where_the_learning_rate_leaves_that_of_a_long_training(
+    schedule: str,
+) -> None:
+    for warmup, cooldown, steps in itertools.product((1, 5, 9), (0.0, 0.05, 0.21, 1.0), (10, 37)):
+        given = config(schedule=schedule, warmup_steps=warmup, max_steps=steps, cooldown=cooldown)
+        long = given.model_copy(update={"max_steps": 1_000_000, "cooldown": 0.0})
+        differing = [
+            step
+            for step in range(1, steps + 1)
+            if learning_rate_factor(step, given) < learning_rate_factor(step, long) * (1 - 1e-3)
+        ]
+        # The validation of the last step takes the whole split.
+        assert first_cooldown_step(given) == min([*differing, steps])
+
+
+def test_constant_is_warm_up_stable_decay() -> None:
+    given = config(schedule="constant", warmup_steps=4, max_steps=20, cooldown=0.25)
+    factors = [learning_rate_factor(step, given) for step in range(1, 21)]
+    assert factors == [0.25, 0.5, 0.75, *[1.0] * 13, 0.8, 0.6, 0.4, 0.2]
+    assert first_cooldown_step(given) == 17
