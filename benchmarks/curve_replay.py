@@ -11,15 +11,26 @@ was looking for and met nothing else pays once more, for all its trials up to th
 pruner. Runs that diverged take part like all others. Nothing of the pair that is replayed reaches
 sampler or pruner: both priors are derived again from the other pairs.
 
+``freeze-thaw`` is no pruner: after each validation the scheduler decides anew between continuing a
+paused trial and beginning the sampler's next one. Its trials are stopped by the same rule as with
+the pruner ``auto``; all others can go on. It is told neither when a run will end nor when the
+replay does.
+
+A false stop is a trial of the eventual top three (of those begun) that was stopped: it would have
+been refused more time for good. With ``freeze-thaw``, a trial can also lie paused when the replay
+ends, which is after so many trials and not when time is over; how many of the top three do is
+printed apart. The last two tables say what such a search would have lost by ending when more was
+not worth it, and the share of its cost that it would have spent.
+
 The runs of the tables ended by themselves once they had not improved for long; a pruner is told the
 steps of the longest, as a study's ``training.max_steps`` would tell it.
 """
 
 import argparse
+import dataclasses
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +41,7 @@ from optuna.trial import TrialState
 
 import derive_prior
 import derive_shapes
+import freeze_thaw
 from automl_tf.config.study import (
     AutoPruner,
     HyperbandPruner,
@@ -39,63 +51,17 @@ from automl_tf.config.study import (
     SuccessiveHalvingPruner,
 )
 from automl_tf.search.pruners.build import build_pruner
-from automl_tf.search.pruners.curves import CurvePrior
 from automl_tf.search.pruners.pruner import CurveExtrapolationPruner
 from automl_tf.search.samplers.history import record_corpus_info
 from automl_tf.search.samplers.prior_gp import PriorGPSampler
-from automl_tf.search.samplers.priors import Optimum
 from automl_tf.search.schema import note_forecast, trial_seed
-from hpo_curves import CurveTable, read_curves
-from hpo_tables import HpoTable
+from hpo_curves import read_curves
+from replays import BUDGET, HORIZON, NEAR, TOP, Contest, Replay
 from reporting import Table, new_plot, publish
 from table_spaces import NearestRows, OwnRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-NEAR = 0.5
-"""BLEU below the table's best that counts as found."""
-HORIZON = 100
-"""Trials after which a replay ends; a search that has not found by then counts what it spent."""
-BUDGET = 20
-"""Trials that a study has been given, and that every replay has at least."""
-TOP = 3
-"""Trials, the best to their ends, that no pruner should have stopped."""
-
-
-@dataclass(frozen=True)
-class Replay:
-    """One search on one table.
-
-    Attributes:
-        cost: Full trainings until one was trained to its end near the best.
-        trials: Trials until then.
-        false_stops: Share of its eventual top three that was stopped.
-    """
-
-    cost: float
-    trials: int
-    false_stops: float
-
-
-@dataclass(frozen=True)
-class Contest:
-    """Curves to be replayed and what may be known of others.
-
-    Attributes:
-        curves: The runs.
-        wells: The sampler's prior, derived from other corpora.
-        shapes: The pruner's prior, likewise.
-    """
-
-    curves: CurveTable
-    wells: Mapping[str, Optimum]
-    shapes: CurvePrior
-
-    @property
-    def table(self) -> HpoTable:
-        """The configurations."""
-        return self.curves.table
 
 
 class _Oracle(BasePruner):
@@ -171,6 +137,10 @@ PRUNERS: dict[str, Callable[[Contest], BasePruner]] = {
 }
 
 
+FREEZE_THAW = "freeze-thaw"
+"""Takes the place of a pruner, with our sampler."""
+
+
 def _built(pruner: Any, contest: Contest) -> BasePruner:  # noqa: ANN401 - any of the kinds
     first = min(min(curve) for curve in contest.curves.curves)
     return build_pruner(pruner, first, contest.curves.longest, BUDGET)
@@ -178,6 +148,8 @@ def _built(pruner: Any, contest: Contest) -> BasePruner:  # noqa: ANN401 - any o
 
 def replay(sampler: str, pruner: str, contest: Contest, seed: int) -> Replay:
     """One search."""
+    if pruner == FREEZE_THAW:
+        return freeze_thaw.replay(contest, seed)
     ends = contest.table.bleu
     study = optuna.create_study(
         study_name=f"{contest.table.name} {seed}",
@@ -242,6 +214,7 @@ def main() -> None:
         (sampler, pruner, contest, seed)
         for sampler in options.samplers
         for pruner in options.pruners
+        if pruner != FREEZE_THAW or sampler == "auto"
         for contest in contests
         for seed in range(options.seeds)
     ]
@@ -262,12 +235,20 @@ def main() -> None:
                 lambda one: 100 * one.false_stops,
                 1,
             ),
+            _by_table(
+                "Of the eventual top three, paused at the end, in percent",
+                replays,
+                lambda one: 100 * one.paused,
+                1,
+            ),
+            _by_table("BLEU lost by ending when worthwhile", replays, lambda one: one.lost, 2),
+            _by_table("Cost until then, in percent", replays, lambda one: 100 * one.share, 0),
         ],
         {
             "options": {**vars(options), "folder": options.folder.name},
             "replays": {
                 f"{sampler} + {pruner}": {
-                    name: [[one.cost, one.trials, one.false_stops] for one in those]
+                    name: [list(dataclasses.astuple(one)) for one in those]
                     for name, those in by_table.items()
                 }
                 for (sampler, pruner), by_table in replays.items()
@@ -284,8 +265,9 @@ def _quiet() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where PAIR.curves.jsonl files lie")
+    names = [*PRUNERS, FREEZE_THAW]
     parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
-    parser.add_argument("--pruners", nargs="+", choices=PRUNERS, default=list(PRUNERS))
+    parser.add_argument("--pruners", nargs="+", choices=names, default=names)
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--processes", type=int, default=1, help="replays at the same time")
     parser.add_argument(

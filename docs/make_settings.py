@@ -21,7 +21,15 @@ from pydantic_core import PydanticUndefined
 from automl_tf.config.presets import PAPER_ROWS
 from automl_tf.config.settings import GROUPS, Corpus, SplitFiles, TrialConfig
 from automl_tf.config.space import Choices, Range
-from automl_tf.config.study import DIRECTIONS, Budget, Confirm, Pruner, Sampler, StudyConfig
+from automl_tf.config.study import (
+    DIRECTIONS,
+    Budget,
+    Confirm,
+    Pruner,
+    Sampler,
+    Scheduler,
+    StudyConfig,
+)
 
 INTRODUCTION = """\
 # Settings
@@ -114,6 +122,7 @@ def _study() -> Iterator[str]:
     yield _section("## Confirmation", Confirm, "confirm.")
     yield from _kinds("Sampler", Sampler)
     yield from _kinds("Pruner", Pruner)
+    yield from _kinds("Scheduler", Scheduler)
 
 
 def _corpora() -> Iterator[str]:

@@ -111,6 +111,7 @@ def worker(
         typer.Option(max=1.0, help="Share of the GPU's memory for this worker, between 0 and 1."),
     ] = 1.0,
     events: Annotated[bool, typer.Option("--events", hidden=True)] = False,
+    planned_end: Annotated[float | None, typer.Option("--planned-end", hidden=True)] = None,
 ) -> None:
     """Joins a running study from another process or machine until its budget is spent.
 
@@ -135,7 +136,13 @@ def worker(
     try:
         opened = run.open_worker(read, places)
         interrupted = join(
-            opened, places, writer, deadline, gpu_share=gpu_share, leaves_with_parent=events
+            opened,
+            places,
+            writer,
+            deadline,
+            gpu_share=gpu_share,
+            planned_end=planned_end,
+            leaves_with_parent=events,
         )
     except UserError as error:
         if events:

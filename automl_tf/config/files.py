@@ -82,6 +82,7 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     _check_fixed(study, document)
     _check_start_with(study, document)
     _check_pruner(study, document)
+    _check_scheduler(study, document)
     _prove(study, space_document, document)
     _check_full_training(study, document)
     return study
@@ -210,6 +211,30 @@ def _check_pruner(study: Study, document: Document) -> None:
             f"pruner.min_steps = {least} is above training.max_steps = {longest}.",
             "Lower it, or leave it out for the first validation.",
             document.place(("pruner", "min_steps")),
+        )
+
+
+def _check_scheduler(study: Study, document: Document) -> None:
+    """Refuses what leaves a training no beginning that fits several lengths."""
+    if study.config.scheduler.kind == "fifo":
+        return
+    place = document.place(("scheduler", "kind"))
+    if "training.max_steps" in study.space.domains:
+        raise UserError(
+            "scheduler.kind = freeze_thaw finds the length of each training, and the space has "
+            "training.max_steps.",
+            "Fix training.max_steps at the length of the full training.",
+            place,
+        )
+    fixed_horizons = [
+        kind for kind in study.values("training.schedule") if kind in ("cosine", "linear")
+    ]
+    if fixed_horizons:
+        raise UserError(
+            f"scheduler.kind = freeze_thaw needs a schedule whose beginning fits every length, and "
+            f"training.schedule = {fixed_horizons[0]} does not.",
+            "Use training.schedule: constant or inverse_sqrt.",
+            place,
         )
 
 

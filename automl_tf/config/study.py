@@ -198,6 +198,29 @@ Pruner = Annotated[
 ]
 
 
+class FIFOScheduler(Settings):
+    """A trial is trained to its end at once, unless the pruner stops it."""
+
+    kind: Literal["fifo"]
+
+
+class FreezeThawScheduler(Settings):
+    """A trial is the beginning of a full training, which is paused and resumed as it pays.
+
+    After each validation, a worker continues the training that promises the most for the best
+    final BLEU in its time, or starts a new one (Swersky et al. 2014). `training.max_steps` is the
+    length of the full training. Nothing is pruned: a trial that promises little stays paused.
+    """
+
+    kind: Literal["freeze_thaw"]
+    finish: Annotated[float, Field(gt=0.0, le=1.0)] = 0.4
+    """Share of `budget.hours` that is kept to train the best to an end: its cool-down is then
+    brought forward so that it fits."""
+
+
+Scheduler = Annotated[FIFOScheduler | FreezeThawScheduler, Field(discriminator="kind")]
+
+
 class Budget(Settings):
     """When a study is over."""
 
@@ -249,6 +272,8 @@ class StudyConfig(Settings):
     """How the next configuration is proposed."""
     pruner: Pruner = AutoPruner(kind="auto")
     """Which trials are stopped early; with several objectives `auto` alone can tell."""
+    scheduler: Scheduler = FIFOScheduler(kind="fifo")
+    """Which trial a free worker trains, and for how long."""
     budget: Budget = Budget()
     """When the study is over."""
     confirm: Confirm | None = None
@@ -289,6 +314,25 @@ class StudyConfig(Settings):
                 f"pruner.kind = {self.pruner.kind} compares trials by one number, but there are "
                 f"{number} objectives. Use pruner: {{kind: auto}} or {{kind: none}}.",
                 "pruner.kind",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_scheduler(self) -> "StudyConfig":
+        if self.scheduler.kind == "fifo":
+            return self
+        if len(self.objectives) > 1:
+            raise MisfitError(
+                f"scheduler.kind = freeze_thaw serves one objective, not {len(self.objectives)}. "
+                "Use scheduler: {kind: fifo}, or search for bleu alone.",
+                "scheduler.kind",
+            )
+        if self.sampler.kind != "auto":
+            raise MisfitError(
+                f"scheduler.kind = freeze_thaw needs what the sampler auto predicts, and "
+                f"sampler.kind = {self.sampler.kind}. Use sampler: {{kind: auto}}, or scheduler: "
+                "{kind: fifo}.",
+                "sampler.kind",
             )
         return self
 

@@ -90,12 +90,21 @@ def effort(study: Study) -> Callable[[Mapping[str, Any]], float] | None:
     """
     if study.config.budget.hours is None or len(study.config.objectives) > 1:
         return None
+    complete, of_a_step = _completing(study), operations_of_a_step(study)
+
+    def operations(params: Mapping[str, Any]) -> float:
+        return complete(params).training.max_steps * of_a_step(params)
+
+    return operations
+
+
+def operations_of_a_step(study: Study) -> Callable[[Mapping[str, Any]], float]:
+    """Returns a function from searched values to the operations of one optimizer step."""
     complete = _completing(study)
 
     def operations(params: Mapping[str, Any]) -> float:
         config = complete(params)
-        training = config.training
-        tokens = training.max_steps * training.accumulate * training.batch_tokens
+        tokens = config.training.accumulate * config.training.batch_tokens
         return tokens * flops_per_token(config.model, _asked_vocab(config))
 
     return operations

@@ -32,6 +32,7 @@ def join(
     deadline: float | None = None,
     *,
     gpu_share: float = 1.0,
+    planned_end: float | None = None,
     leaves_with_parent: bool = False,
 ) -> bool:
     """Works on a study in this process.
@@ -42,12 +43,14 @@ def join(
         writer: Output of events. A worker whose output nobody reads any more saves and leaves.
         deadline: Time, on the monotonic clock, at which the worker leaves.
         gpu_share: Part of a GPU's memory that the worker may take.
+        planned_end: Unix time at which the search that has started the worker ends, to plan with.
         leaves_with_parent: Whether a search has started the worker, with which it leaves. The
             search then shows the trials and keeps the study's run in MLflow.
 
     Returns:
         Whether a signal made it leave.
     """
+    ends = _ending(deadline, planned_end)
     keep_to_share(gpu_share)
     parent = os.getppid() if leaves_with_parent else None
     with contextlib.ExitStack() as stack:
@@ -67,6 +70,7 @@ def join(
             tracking=logger.run,
             tell=writer.tell,
             should_pause=should_pause,
+            deadline=ends,
         )
 
         def confirming(study: optuna.Study) -> WorkerContext:
@@ -97,6 +101,13 @@ def _precision_notice(record: StudyRecord, home: Path) -> str | None:
         f"trials compute in {record.precision}, as recorded when the study began, so that they are "
         f"comparable; this machine is faster in {here}"
     )
+
+
+def _ending(deadline: float | None, planned_end: float | None) -> float | None:
+    """The end of the search on the monotonic clock of this process."""
+    if planned_end is None:
+        return deadline
+    return time.monotonic() + planned_end - time.time()
 
 
 @contextlib.contextmanager

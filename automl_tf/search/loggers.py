@@ -29,6 +29,7 @@ from automl_tf.search.report.page import render
 from automl_tf.search.schema import (
     ATTEMPT,
     CONFIRMS,
+    MAX_STEPS,
     REASON,
     SEED,
     SMALLER_BATCHES,
@@ -87,7 +88,11 @@ class TrialLogger:
             tags[CONFIRMS] = str(self._confirms)
         if smaller := trial.user_attrs.get(SMALLER_BATCHES):
             tags[SMALLER_BATCHES] = ", ".join(f"{name} = {size}" for name, size in smaller.items())
-        self._run = run.trial(trial.number, attempt, self._name(), given_settings(config), tags)
+        settings = given_settings(config)
+        if MAX_STEPS in trial.user_attrs:
+            # MLflow lets no parameter change: the one it has is the length before.
+            tags[MAX_STEPS] = str(settings.pop("training.max_steps"))
+        self._run = run.trial(trial.number, attempt, self._name(), settings, tags)
 
     @property
     def run_id(self) -> str | None:

@@ -101,6 +101,7 @@ class _TrialRunner:
         self._context = context
         self._reason: str | None = None
         self._interruption: Exception | None = None
+        self._pause_reason: str | None = None
         self._logger = self._new_logger()
 
     def run(self) -> TrialResult:
@@ -198,7 +199,7 @@ class _TrialRunner:
         self._begin_or_resume(TrainingIdentity.of(config, data.fingerprint))
         self._logger.begin(config, data, known, context.precision(config))
         directory = context.directory(self._trial.number)
-        hooks = (self._observe, self._progress, context.should_pause)
+        hooks = (self._observe, self._progress, self._should_pause)
         precision, is_owner = context.precision(config), self._is_owner
         result = fit(config, data, directory, *hooks, is_owner=is_owner, precision=precision)
         if self._interruption is not None:
@@ -328,14 +329,33 @@ class _TrialRunner:
         if found.expected is not None:
             schema.note_forecast(self._trial, found.expected)
         self._reason = found.reason
-        return Decision.STOP if found.stop else Decision.CONTINUE
+        if found.stop:
+            return Decision.STOP
+        self._ask_scheduler()
+        return Decision.CONTINUE
+
+    def _ask_scheduler(self) -> None:
+        """Has the trial pause after this validation if another one is to have the next slice."""
+        context, scheduler, number = self._context, self._context.freeze_thaw, self._trial.number
+        if scheduler is None:
+            return
+        trials = context.study.get_trials(deepcopy=False)
+        schema.note_forecast(self._trial, scheduler.forecast(trials[number], trials))
+        sampler = context.proposing_sampler(trials)
+        self._pause_reason = scheduler.reason_to_pause(
+            context.study, sampler, number, context.seconds_left
+        )
+
+    def _should_pause(self) -> bool:
+        return self._pause_reason is not None or self._context.should_pause()
 
     def _ending(self, result: FitResult) -> TrialResult:
         match result.outcome:
             case Outcome.STOPPED:
                 return TrialResult(TrialState.PRUNED, reason=self._reason)
             case Outcome.PAUSED:
-                return TrialResult(TrialState.WAITING, reason=f"paused at step {result.step}")
+                why = "" if self._pause_reason is None else f": {self._pause_reason}"
+                return TrialResult(TrialState.WAITING, reason=f"paused at step {result.step}{why}")
             case Outcome.DIVERGED:
                 reason = f"diverged: loss or gradient is not finite by step {result.step}"
                 return _failed(reason, FailureKind.DIVERGED)

@@ -62,6 +62,8 @@ ENVIRONMENT = "environment"
 """Of a trial: versions and git commit of the program, the device, and its arithmetic."""
 LATENCY = "latency"
 SMALLER_BATCHES = "smaller_batches"
+MAX_STEPS = "max_steps"
+"""Length to which the scheduler has shortened a training, instead of `training.max_steps`."""
 SENTENCES = "sentences"
 BEST_SENTENCES = "best_sentences"
 FORECAST = "forecast"
@@ -325,8 +327,13 @@ def failure_kind(trial: optuna.Trial | FrozenTrial) -> FailureKind | None:
 
 
 def settings_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Any]:
-    """What a trial is trained with, by dotted path: its parameters, or smaller batches."""
-    return {**trial.params, **trial.user_attrs.get(SMALLER_BATCHES, {})}
+    """What a trial is trained with, by dotted path: its parameters, or smaller batches.
+
+    A training that the scheduler has shortened has its length, too.
+    """
+    length = trial.user_attrs.get(MAX_STEPS)
+    shortened = {} if length is None else {"training.max_steps": length}
+    return {**trial.params, **trial.user_attrs.get(SMALLER_BATCHES, {}), **shortened}
 
 
 def known_failures(trials: Sequence[FrozenTrial]) -> dict[int, dict[str, Any]]:

@@ -23,6 +23,7 @@ from automl_tf.search.schema import (
     ATTEMPT,
     BEST_STEP,
     CONFIRMS,
+    MAX_STEPS,
     NUM_PARAMETERS,
     ORIGIN,
     PROGRESS,
@@ -289,7 +290,7 @@ def _views(
     return [
         _view(
             trial,
-            trial.params.get(_STEPS) if is_searched else fixed,
+            trial.user_attrs.get(MAX_STEPS) or (trial.params.get(_STEPS) if is_searched else fixed),
             run_ids.get(str(trial.number)),
             is_lost=trial.number in lost,
         )

@@ -15,9 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 from automl_tf.errors import DeadDeviceError, UserError, disk_is_full, full_disk
 from automl_tf.search.confirmation import num_running, open_confirmation, queue_confirmations
 from automl_tf.search.context import WorkerContext
-from automl_tf.search.costs import effort, feasible, memory
 from automl_tf.search.events import LogMessage
 from automl_tf.search.export import trials_to_keep
+from automl_tf.search.freeze_thaw import FreezeThaw
 from automl_tf.search.objective import MAX_IO_ERRORS, TrialResult, run_trial
 from automl_tf.search.optuna_compat import reserve_trial, sampled, start_waiting, trial_id_of
 from automl_tf.search.ownership import (
@@ -27,8 +27,8 @@ from automl_tf.search.ownership import (
     requeue,
     requeue_lost_trials,
 )
-from automl_tf.search.samplers.build import build_sampler, distributions, grid
-from automl_tf.search.schema import ORIGIN, REASON, FailureKind, Origin, known_failures
+from automl_tf.search.samplers.build import distributions, grid
+from automl_tf.search.schema import MAX_STEPS, ORIGIN, REASON, FailureKind, Origin, is_paused
 from automl_tf.search.storage import StorageUnreachableError, claiming, is_away, with_retries
 from automl_tf.search.study_view import StudyView
 from automl_tf.training.checkpoints import remove_weights_of_others
@@ -111,17 +111,7 @@ class Worker:
             return None
         context, number, ownership = reserved
         _wait_for_earlier(context.study, number)
-        trials = context.study.get_trials(deepcopy=False)
-        context.study.sampler = build_sampler(
-            context.config.sampler,
-            context.record.space,
-            context.config.seed,
-            number,
-            list(known_failures(trials).values()),
-            feasible(context.record.study, context.record.precision),
-            effort(context.record.study),
-            memory(context.record.study, context.record.precision),
-        )
+        context.study.sampler = context.sampler(number, context.study.get_trials(deepcopy=False))
         trial = sampled(context.study, ownership.trial_id, distributions(context.record.space))
         if ORIGIN not in trial.user_attrs:
             trial.set_user_attr(ORIGIN, Origin.SAMPLER)
@@ -134,9 +124,13 @@ class Worker:
             trials = context.study.get_trials(deepcopy=False)
             for number in requeued:
                 context.tell(loss(trials[number]))
-            if _may_start(context):
-                return _take(context, _first_waiting(trials))
-            return self._reserve_confirmation(trials)
+            if context.freeze_thaw is not None:
+                reserved = _reserve_scheduled(context, context.freeze_thaw, trials)
+            elif _may_start(context):
+                reserved = _take(context, _first_waiting(trials))
+            else:
+                reserved = None
+            return reserved or self._reserve_confirmation(trials)
 
     def _reserve_confirmation(self, trials: list[FrozenTrial]) -> Reserved | None:
         """The first trial that confirms the best, after the missing ones were queued."""
@@ -216,6 +210,28 @@ def _wait_for_earlier(study: optuna.Study, number: int) -> None:
         if all(trial.params for trial in trials if trial.number < number):
             return
         time.sleep(WAIT_SECONDS / 10)
+
+
+def _reserve_scheduled(
+    context: WorkerContext, scheduler: FreezeThaw, trials: list[FrozenTrial]
+) -> Reserved | None:
+    """The trial that the scheduler chooses; configurations that are given come first."""
+    waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+    given = next((trial for trial in waiting if not is_paused(trial)), None)
+    if given is not None and _may_start(context):
+        return _take(context, given)
+    assigned = scheduler.next(
+        context.study, context.proposing_sampler(trials), context.seconds_left
+    )
+    if assigned is None:
+        return None
+    if assigned.number is None:
+        return _take(context, None)
+    chosen = trials[assigned.number]
+    context.tell(LogMessage(f"trial {chosen.number} goes on: {assigned.reason}"))
+    if assigned.max_steps is not None:
+        context.storage.set_trial_user_attr(trial_id_of(chosen), MAX_STEPS, assigned.max_steps)
+    return _take(context, chosen)
 
 
 def _first_waiting(trials: list[FrozenTrial]) -> FrozenTrial | None:

@@ -54,6 +54,9 @@ def create_pool(
     """
     _refuse_unusable(placement)
     devices, logs = devices_of_a_trial(study), locations.home / "logs"
+    hours = study.config.budget.hours
+    if hours is not None:
+        arguments = [*arguments, "--planned-end", str(time.time() + HOUR * hours)]
     launcher: Launcher
     if placement.cluster is None:
         per_gpu = _workers_per_gpu(placement.workers_per_gpu)
@@ -71,7 +74,6 @@ def create_pool(
         room = ray.room_for(resources, say)
         command = [*arguments, *_gpu_share(gpus or 1)]
         launcher = ray.RayLauncher(command, locations.variables, logs, resources)
-    hours = study.config.budget.hours
     deadline = None if hours is None else time.monotonic() + HOUR * hours
     return WorkerPool(launcher, placement.workers or room, deadline)
 

@@ -79,13 +79,13 @@ def log_expected_improvement(posterior: MixturePosterior) -> Array:
 def _log_improvement(mean_C: Array, spread_C: Array, best: float) -> Array:
     """Returns log EI of normal scores (Jones et al. 1998; stable form: Ament et al. 2023)."""
     ahead_C = (mean_C - best) / spread_C
-    near_C = np.log(np.maximum(_improvement(ahead_C), np.finfo(float).tiny))
+    near_C = np.log(np.maximum(normal_improvement(ahead_C), np.finfo(float).tiny))
     far_C = log_ndtr(ahead_C) - np.log(np.maximum(-ahead_C, 1.0))
     log_C: Array = np.where(ahead_C > FAR_BELOW, near_C, far_C) + np.log(spread_C)
     return log_C
 
 
-def _improvement(ahead: Array) -> Array:
+def normal_improvement(ahead: Array) -> Array:
     """Returns the expected improvement of standard normal scores that far ahead on average."""
     improvement: Array = np.exp(-0.5 * ahead**2) / np.sqrt(2 * np.pi) + ahead * ndtr(ahead)
     return improvement
@@ -209,7 +209,9 @@ class ObjectiveModel:
         is_bound_B = np.isfinite(bounds_B) & ((bounds_B > 0) | (self.unit is None))
         bounds_B1 = bounds_B[is_bound_B][:, None]
         if self.unit is None:
-            shortfall_BC[is_bound_B] = spread_C * _improvement((bounds_B1 + mean_C) / spread_C)
+            shortfall_BC[is_bound_B] = spread_C * normal_improvement(
+                (bounds_B1 + mean_C) / spread_C
+            )
         else:
             # Of a lognormal loss, as the price of an option to sell it (Black and Scholes 1973).
             middle_C, width_C = -self.unit * mean_C, self.unit * spread_C

@@ -26,6 +26,7 @@ from automl_tf.search.schema import (
     failure_kind,
     forecast_at_stop,
     is_feasible,
+    is_paused,
 )
 
 MIN_TRIALS = 4
@@ -75,8 +76,9 @@ class ScoredTrials:
 def scored_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> ScoredTrials:
     """Returns the ended trials of a study with their scores.
 
-    A pruned trial counts with the score that complete trials reached from where it stood. Failed
-    trials and those that broke a constraint have no score: the feasibility model learns from them.
+    A pruned trial counts with the score that complete trials reached from where it stood, and so
+    does one that a scheduler has begun and may resume. Failed trials and those that broke a
+    constraint have no score: the feasibility model learns from them.
     Confirmations are left out: each configuration counts as the search has found it.
 
     Args:
@@ -88,9 +90,13 @@ def scored_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> ScoredT
     pruned = [
         trial
         for trial in trials
-        if trial.state == TrialState.PRUNED
-        and (trial.intermediate_values or forecast_at_stop(trial))
-        and is_feasible(trial)
+        if (
+            trial.state == TrialState.PRUNED
+            and (trial.intermediate_values or forecast_at_stop(trial))
+            and is_feasible(trial)
+        )
+        # Begun by a scheduler that will resume it when it is worth it.
+        or (not trial.state.is_finished() and forecast_at_stop(trial))
     ]
     guesses = [_estimated_end(trial, complete, sign) for trial in pruned]
     scores = [sign * trial.values[0] for trial in complete]
@@ -98,10 +104,10 @@ def scored_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> ScoredT
     noise = [NOISE] * len(complete) + [GUESS_NOISE] * len(pruned)
     if len(study.directions) == 1 and scores:
         best = max(scores)
-        likely_N2 = _compress(sign * np.reshape(guesses, (-1, 2)), best)
+        likely_N2 = compress(sign * np.reshape(guesses, (-1, 2)), best)
         spread_N = (likely_N2[:, 1] - likely_N2[:, 0]) / P95_DEVIATIONS / USUAL_SCALE
         noise[len(complete) :] = np.maximum(GUESS_NOISE, spread_N**2).tolist()
-        scores = _compress(np.array(scores), best).tolist()
+        scores = compress(np.array(scores), best).tolist()
     configurations = [trial.params for trial in [*complete, *pruned]]
     fixed, corpus = fixed_settings(study), corpus_info_of(study)
     return ScoredTrials(configurations, scores, noise, fixed, corpus)
@@ -144,12 +150,12 @@ def tried(trials: Sequence[FrozenTrial]) -> list[Mapping[str, Any]]:
     return [
         trial.params
         for trial in trials
-        if trial.state != TrialState.WAITING
+        if (trial.state != TrialState.WAITING or is_paused(trial))
         and not ((kind := failure_kind(trial)) and not kind.costs_budget)
     ]
 
 
-def _compress(scores_N: Array, best: float) -> Array:
+def compress(scores_N: Array, best: float) -> Array:
     """Returns scores whose large distances below the best are replaced by logarithms."""
     near_N: Array = best - COMPRESSED_FROM * np.log1p(
         (best - np.minimum(scores_N, best)) / COMPRESSED_FROM
@@ -210,8 +216,13 @@ def corpus_info_of(study: optuna.Study) -> CorpusInfo:
 def _estimated_end(
     trial: FrozenTrial, complete: Sequence[FrozenTrial], sign: float
 ) -> tuple[float, float]:
-    """Returns median (at most the best) and 95th percentile of a pruned trial's final score."""
+    """Returns median and 95th percentile of the final score of a trial without its end.
+
+    The median of a pruned trial is at most the best: it was stopped as it would not exceed that.
+    """
     noted = forecast_at_stop(trial)
+    if noted is not None and not trial.state.is_finished():
+        return noted.median, noted.p95
     if noted is not None:
         best = max([peer.values[0] for peer in complete], default=noted.median)
         return min(noted.median, best), noted.p95

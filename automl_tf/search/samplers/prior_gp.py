@@ -31,7 +31,7 @@ from automl_tf.search.samplers.acquisition import (
     objective_models,
 )
 from automl_tf.search.samplers.feasibility import FeasibilityModel, Memory
-from automl_tf.search.samplers.gp import PRIOR_HYPOTHESES, PriorHypothesis
+from automl_tf.search.samplers.gp import PRIOR_HYPOTHESES, MixturePosterior, PriorHypothesis
 from automl_tf.search.samplers.priors import (
     Array,
     Configuration,
@@ -41,6 +41,7 @@ from automl_tf.search.samplers.priors import (
     shipped_costs,
     shipped_prior,
 )
+from automl_tf.search.schema import forecast_at_stop
 
 NUM_STARTS = 10
 """Candidates whose neighbours are looked at."""
@@ -128,6 +129,33 @@ class PriorGPSampler(BaseSampler):
         """
         trials = study.get_trials(deepcopy=False)
         others = [other for other in trials if other.number != trial.number]
+        given = {n: v for n, v in fixed_params(trial).items() if n in self.space}
+        return self.propose(study, others, given)
+
+    def predict(
+        self,
+        study: optuna.Study,
+        trials: Sequence[FrozenTrial],
+        configurations: Sequence[Configuration],
+    ) -> MixturePosterior:
+        """Returns the distributions of the final scores of configurations, given some trials."""
+        acquisition = self._acquisition(study, trials)
+        assert isinstance(acquisition, CostAwareLogEI), "there is one objective"
+        return acquisition.posterior(configurations)
+
+    def propose(
+        self,
+        study: optuna.Study,
+        others: Sequence[FrozenTrial],
+        given: Mapping[str, Any] | None = None,
+    ) -> Configuration:
+        """Returns the most promising configuration that has not been tried.
+
+        Args:
+            study: The study.
+            others: Its trials.
+            given: Values that are given by setting.
+        """
         acquisition = self._acquisition(study, others)
         feasibility = FeasibilityModel(
             self.space,
@@ -142,8 +170,7 @@ class PriorGPSampler(BaseSampler):
             log_feasible_C = feasibility.log_probability(candidates)
             return acquisition.evaluate(candidates) + RISK_AVERSION * log_feasible_C
 
-        given = {n: v for n, v in fixed_params(trial).items() if n in self.space}
-        return self._best(value, history.tried(others), given)
+        return self._best(value, history.tried(others), given or {})
 
     def _acquisition(
         self, study: optuna.Study, trials: Sequence[FrozenTrial]
@@ -164,7 +191,11 @@ class PriorGPSampler(BaseSampler):
             models = objective_models(study, trials, first, self.costs)
             complete = [trial.values for trial in trials if trial.state == TrialState.COMPLETE]
             acquisition = ExpectedHypervolumeImprovement(models, complete, self._sample)
-        running = [trial.params for trial in trials if trial.state == TrialState.RUNNING]
+        running = [
+            trial.params
+            for trial in trials
+            if trial.state == TrialState.RUNNING and forecast_at_stop(trial) is None
+        ]
         acquisition.condition_on_running(
             [params for params in running if set(params) == set(self.space)]
         )
