@@ -58,3 +58,23 @@ def sentence_counts(metric: "Metric", hypotheses: Sequence[str]) -> list[list[in
         hypotheses: One for each reference, or for each of the first.
     """
     return metric._extract_corpus_statistics(list(hypotheses), None)  # type: ignore[no-any-return] # noqa: SLF001
+
+
+def packed_weight(weight: Tensor) -> Tensor | None:
+    """Returns the weight of a linear layer on the CPU as `packed_linear` takes it.
+
+    Returns:
+        A copy, or None if this processor or build of torch has no such product in bf16.
+    """
+    # A build without oneDNN has no such operators.
+    is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    if is_supported is None or not is_supported():
+        return None
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight)  # noqa: SLF001
+    return packed
+
+
+def packed_linear(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    """Returns x W^T + b for a packed W, in the type of x, which is that of W."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")  # noqa: SLF001
+    return product

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from automl_tf.errors import Place, UserError, causes
-from automl_tf.processor import processor_name, product_speed
+from automl_tf.processor import bf16_query_gain, processor_name, product_speed
 
 Precision = Literal["fp32", "bf16"]
 """Arithmetic of the forward and backward pass."""
@@ -32,6 +32,8 @@ FIRST_FAST_AT_BF16 = (8, 0)
 
 LEAST_GAIN = 1.1
 """bf16 is chosen if fp32 takes at least this many times as long: it has fewer digits."""
+LEAST_QUERY_GAIN = 1.25
+"""The same for the attention of single queries in decoding."""
 MMAP_MAX, TRIM_THRESHOLD, TOP_PAD = -4, -1, -2
 """Names of glibc's malloc options (malloc.h)."""
 
@@ -196,6 +198,17 @@ def inference_dtype() -> torch.dtype:
     """
     is_bf16 = has_gpu() and resolve_precision("auto") == "bf16"
     return torch.bfloat16 if is_bf16 else torch.float32
+
+
+def single_query_dtype(like: Tensor) -> torch.dtype:
+    """Returns the type of keys and values that one query at a time looks at, as decoding does.
+
+    That of the model; fp32 beside a model in bf16 on a processor whose attention is no faster in
+    bf16. It is measured once a process: processors with matrix units (AMX) are faster.
+    """
+    if like.dtype != torch.bfloat16 or is_gpu(like):
+        return like.dtype
+    return like.dtype if bf16_query_gain() >= LEAST_QUERY_GAIN else torch.float32
 
 
 # How much memory.

@@ -7,6 +7,7 @@ import json
 import platform
 import re
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ SHAPES = ((64, 192), (128, 384), (256, 1024))
 POSITIONS = 1024
 """Positions of each measured product."""
 REPEATS = 3
+QUERIES, KEYS, QUERY_WIDTH, QUERY_REPEATS = 512, 24, 64, 9
+"""Sizes of the attention that is measured."""
 GIVE_UP = 4.0
 """Slowness of bf16, in times of fp32, at which no larger products are measured."""
 
@@ -62,6 +65,30 @@ def product_speed(cache: Path | None = None) -> ProductSpeed:
 
 
 @functools.cache
+def bf16_query_gain() -> float:
+    """Returns how many times as long attention of single queries takes in fp32 as in bf16.
+
+    In fp32 it is batched products, in bf16 torch's fused kernel, each the faster one of its type.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        query, keys = torch.ones(QUERIES, 1, QUERY_WIDTH), torch.ones(QUERIES, KEYS, QUERY_WIDTH)
+        query_bf16, keys_bf16 = query.bfloat16()[None], keys.bfloat16()[None]
+
+        def in_fp32() -> None:
+            torch.bmm(torch.softmax(torch.bmm(query, keys.mT), dim=-1), keys)
+
+        def in_bf16() -> None:
+            F.scaled_dot_product_attention(query_bf16, keys_bf16, keys_bf16)
+
+        with torch.inference_mode():
+            return _least_time(in_fp32, QUERY_REPEATS) / _least_time(in_bf16, QUERY_REPEATS)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@functools.cache
 def _measured() -> ProductSpeed:
     """Measures for some tens of milliseconds, in CPU time, so that a busy machine does not count.
 
@@ -85,11 +112,20 @@ def _measured() -> ProductSpeed:
 def _least_seconds(inputs: int, outputs: int, dtype: torch.dtype) -> float:
     """CPU seconds of a linear layer's forward and backward products, the least of some."""
     x, weight = torch.ones(POSITIONS, inputs, dtype=dtype), torch.ones(outputs, inputs, dtype=dtype)
-    seconds = []
-    for _ in range(1 + REPEATS):
-        start = time.thread_time()
+
+    def products() -> None:
         y = F.linear(x, weight)
         _ = y @ weight, y.t() @ x
+
+    return _least_time(products, REPEATS)
+
+
+def _least_time(work: Callable[[], None], repeats: int) -> float:
+    """CPU seconds of a piece of work, the least of some after a first time."""
+    seconds = []
+    for _ in range(1 + repeats):
+        start = time.thread_time()
+        work()
         seconds.append(time.thread_time() - start)
     return max(min(seconds[1:]), 1e-9)
 

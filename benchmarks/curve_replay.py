@@ -1,7 +1,7 @@
 """What a search costs with early stopping, replayed on learning curves of real trials.
 
     python benchmarks/curve_replay.py FOLDER
-    python benchmarks/curve_replay.py FOLDER --samplers auto --pruners auto none --seeds 30
+    python benchmarks/curve_replay.py FOLDER --samplers auto --pruners auto none --part brief
 
 A sampler asks for one configuration after another and a pruner judges it after each validation,
 through the same Optuna study and the same classes as in a real search. What is counted is the steps
@@ -255,6 +255,7 @@ def main() -> None:
             },
         },
         _plot(replays),
+        part=options.part,
     )
 
 
@@ -269,6 +270,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
     parser.add_argument("--pruners", nargs="+", choices=names, default=names)
     parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--part", help="name of these results beside the whole ones")
     parser.add_argument("--processes", type=int, default=1, help="replays at the same time")
     parser.add_argument(
         "--pairs", nargs="*", default=[], metavar="NAME=PAIRS", help="sizes of other corpora"

@@ -82,15 +82,6 @@ def test_a_trainer_leaves_signals_alone() -> None:
         assert (set(module.handlers) == {before}) == ignores
 
 
-def test_a_trainer_agrees_on_no_signals() -> None:
-    made = trainer()
-    compat.skip_signal_agreement(made)
-    made.fit_loop.epoch_loop._broadcast_sigterm_tensor()
-    # It is what an epoch calls.
-    source = Path(L.pytorch.loops.training_epoch_loop.__file__).read_text()
-    assert "self._broadcast_sigterm_tensor()" in source
-
-
 @pytest.mark.parametrize("metric", [BLEU, CHRF])
 def test_a_confidence_interval_is_the_one_that_is_printed(metric) -> None:
     score = metric(references=[REFERENCES]).corpus_score(HYPOTHESES, None, n_bootstrap=50)
@@ -126,3 +117,18 @@ def private_uses(path: Path) -> list[str]:
 def test_private_apis_are_used_in_the_compatibility_modules_alone() -> None:
     paths = [path for path in PACKAGE.rglob("*.py") if str(path.relative_to(PACKAGE)) not in OWNERS]
     assert [use for path in paths for use in private_uses(path)] == []
+
+
+def test_a_packed_product_is_that_of_a_linear_layer() -> None:
+    weight, bias = torch.randn(40, 24).bfloat16(), torch.randn(40).bfloat16()
+    packed = compat.packed_weight(weight)
+    if packed is None:
+        pytest.skip("no product in bf16 on this processor")
+    for rows in (1, 7, 100):
+        x = torch.randn(rows, 24).bfloat16()
+        torch.testing.assert_close(
+            compat.packed_linear(x, packed, bias), torch.nn.functional.linear(x, weight, bias)
+        )
+        torch.testing.assert_close(
+            compat.packed_linear(x, packed, None), torch.nn.functional.linear(x, weight)
+        )

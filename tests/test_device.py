@@ -20,8 +20,9 @@ from automl_tf.device import (
     is_out_of_memory,
     is_sticky,
     resolve_precision,
+    single_query_dtype,
 )
-from automl_tf.processor import ProductSpeed, product_speed
+from automl_tf.processor import ProductSpeed, bf16_query_gain, product_speed
 
 PACKAGE = Path(device.__file__).parent
 OWNERS = {"device.py", "training/graphs.py"}
@@ -226,6 +227,20 @@ def test_gpus_go_by_their_compute_capability(monkeypatch, capabilities, expected
     monkeypatch.setattr(torch.cuda, "get_device_capability", capabilities.__getitem__)
     assert resolve_precision("auto") == expected
     assert inference_dtype() == {"fp32": torch.float32, "bf16": torch.bfloat16}[expected]
+
+
+@pytest.mark.parametrize(
+    ("gain", "expected"), [(0.5, torch.float32), (1.1, torch.float32), (1.5, torch.bfloat16)]
+)
+def test_single_queries_go_by_their_measured_attention(monkeypatch, gain, expected) -> None:
+    monkeypatch.setattr("automl_tf.device.bf16_query_gain", lambda: gain)
+    assert single_query_dtype(torch.zeros(1, dtype=torch.bfloat16)) == expected
+    for dtype in (torch.float32, torch.float64):
+        assert single_query_dtype(torch.zeros(1, dtype=dtype)) == dtype
+
+
+def test_attention_of_single_queries_is_measured_once() -> None:
+    assert 0 < bf16_query_gain() == bf16_query_gain()
 
 
 def test_translation_on_the_cpu_is_in_fp32() -> None:

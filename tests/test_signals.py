@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from automl_tf import signals
 from automl_tf.signals import StopRequest, stop_on_signals
-from automl_tf.training import signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

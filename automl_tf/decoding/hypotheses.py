@@ -57,23 +57,23 @@ def largest(values_RV: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if values_RV.dtype == torch.bfloat16:
         # The CPU compares these one by one, and numbers of fp32 many at a time.
         values_RV = values_RV.float()
-    num_ids = values_RV.shape[1]
+    num_rows, num_ids = values_RV.shape
     num_blocks = num_ids // BLOCK
     if num_blocks < count:
         return values_RV.topk(count, dim=1)
     whole = num_blocks * BLOCK
-    values_RWB = values_RV[:, :whole].view(len(values_RV), num_blocks, BLOCK)
-    maxima_RW = values_RWB.amax(dim=2)
+    blocks_RWB = values_RV[:, :whole].view(num_rows, num_blocks, BLOCK)
+    blocks_RK = blocks_RWB.amax(dim=2).topk(count, dim=1).indices
+    rows_R1 = torch.arange(num_rows, device=values_RV.device)[:, None]
+    candidates_RW = blocks_RWB[rows_R1, blocks_RK].flatten(1)
     if whole < num_ids:
-        maxima_RW = torch.cat((maxima_RW, values_RV[:, whole:].amax(dim=1, keepdim=True)), dim=1)
-    blocks_RK = maxima_RW.topk(count, dim=1).indices
-    within = torch.arange(BLOCK, device=values_RV.device)
-    places_RW = (blocks_RK[:, :, None] * BLOCK + within).flatten(1)
-    is_beyond_RW = places_RW >= num_ids
-    places_RW.clamp_(max=num_ids - 1)
-    candidates_RW = values_RV.gather(1, places_RW).masked_fill_(is_beyond_RW, -torch.inf)
+        # The incomplete block at the end.
+        candidates_RW = torch.cat((candidates_RW, values_RV[:, whole:]), dim=1)
     best_RK, picks_RK = candidates_RW.topk(count, dim=1)
-    return best_RK, places_RW.gather(1, picks_RK)
+    num_before = count * BLOCK
+    places_RK = blocks_RK.gather(1, (picks_RK // BLOCK).clamp_(max=count - 1)) * BLOCK
+    places_RK += picks_RK % BLOCK
+    return best_RK, torch.where(picks_RK < num_before, places_RK, picks_RK + (whole - num_before))
 
 
 def rows_to_keep(is_live_R: Tensor, num_kept: int) -> Tensor:

@@ -10,6 +10,7 @@ from automl_tf.decoding.constraints import Constraints, SearchOptions, SpecialTo
 from automl_tf.decoding.greedy import greedy_search
 from automl_tf.decoding.hypotheses import Hypothesis
 from automl_tf.device import is_gpu
+from automl_tf.model.kernels.linear import packed_linears
 from automl_tf.model.transformer import Transformer
 
 # Source subwords and rows of one batch, padding and all rows of a beam counted: enough to make the
@@ -70,7 +71,7 @@ class TorchEngine:
         pad = self._tokens.pad
         padded = [[*source[:longest], *[pad] * (longest - len(source))] for source in sources]
         constraints = Constraints(self._tokens, options.is_length_fixed)
-        with evaluating(self._model):
+        with evaluating(self._model), packed_linears(self._model):
             source_BS = torch.tensor(padded, device=self._device)
             limits_B = torch.tensor(limits, device=self._device)
             if options.beam_size == 1:

@@ -12,15 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from automl_tf.device import is_gpu
+from automl_tf.device import is_gpu, single_query_dtype
 from automl_tf.model.masks import additive, causal_mask
 
 KeysValues = tuple[Tensor, Tensor]
 """Keys BHSK and values BHSV."""
 
-# Positions that the cache grows by, and the fewest keys that attention looks at: below that the
-# CPU's batched products and softmax fall back to loops that take longer for less.
+# The fewest keys that attention looks at: below that the CPU's batched products and softmax fall
+# back to loops that take longer for less.
 CHUNK = 16
+FIRST_POSITIONS = 32
+"""Positions that the cache has room for at first; then for twice as many each time."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,10 @@ class LayerCache:
     """Keys and values of one layer's self-attention.
 
     Attributes:
-        key_RHTK: Keys of the target, zero at positions that are still to come.
+        key_RHTK: Keys of the target, with room for positions that are still to come.
         value_RHTV: Values of the target, likewise.
-        masks: The first `CHUNK` rows of the causal mask, one for each position.
+        masks: The first `CHUNK` rows of the causal mask, one for each position; none where few keys
+            need not be filled up.
         length: Target positions decoded so far.
     """
 
@@ -92,15 +95,14 @@ class LayerCache:
         assert key_RH1K.shape[2] == 1, "a step decodes one position"
         position = self.length
         if position == self.key_RHTK.shape[2]:
-            self.key_RHTK = F.pad(self.key_RHTK, (0, 0, 0, CHUNK))
-            self.value_RHTV = F.pad(self.value_RHTV, (0, 0, 0, CHUNK))
+            self.key_RHTK, self.value_RHTV = _doubled(self.key_RHTK), _doubled(self.value_RHTV)
         self.key_RHTK.narrow(2, position, 1).copy_(key_RH1K)
         self.value_RHTV.narrow(2, position, 1).copy_(value_RH1V)
         self.length += 1
-        if self.length <= CHUNK:
-            return self.key_RHTK, self.value_RHTV, self.masks[position]
+        num_keys = max(self.length, len(self.masks))
+        mask = self.masks[position] if position < len(self.masks) else None
         keys, values = self.key_RHTK, self.value_RHTV
-        return keys.narrow(2, 0, self.length), values.narrow(2, 0, self.length), None
+        return keys.narrow(2, 0, num_keys), values.narrow(2, 0, num_keys), mask
 
     def copy_rows(self, places_M: Tensor, rows_M: Tensor) -> None:
         """Puts the positions so far of row ``rows_M[m]`` into the place of row ``places_M[m]``."""
@@ -113,12 +115,28 @@ class LayerCache:
         self.key_RHTK, self.value_RHTV = self.key_RHTK[:num_rows], self.value_RHTV[:num_rows]
 
 
+def _with_room(like: Tensor, *shape: int) -> Tensor:
+    """Memory for positions to come; the first ones may be looked at before they are there."""
+    room_RHTX = like.new_empty(shape)
+    room_RHTX.narrow(2, 0, CHUNK).zero_()
+    return room_RHTX
+
+
+def _doubled(x_RHTX: Tensor) -> Tensor:
+    """The same with room for twice as many positions."""
+    num_rows, num_heads, length, width = x_RHTX.shape
+    doubled = x_RHTX.new_empty(num_rows, num_heads, 2 * length, width)
+    doubled.narrow(2, 0, length).copy_(x_RHTX)
+    return doubled
+
+
 @dataclass
 class DecoderCache:
     """The state of incremental decoding.
 
-    On the CPU keys and values are fp32 whatever the model is: products of a single query are bound
-    by calls and memory, and the kernels of bf16 are slower at both.
+    A processor may be slower at attention in bf16 than in fp32 even if it is faster at larger
+    products: then keys and values are fp32 beside a model in bf16. Those of the source always are
+    on the CPU if several rows ask side by side.
 
     Attributes:
         memory: Keys and values of the source, once for all rows of a sentence.
@@ -142,16 +160,17 @@ class DecoderCache:
             max_length: Most target positions there may be.
         """
         key_BHSK, value_BHSV = memory.layers[0]
-        is_slow_type = key_BHSK.dtype == torch.bfloat16 and not is_gpu(key_BHSK)
-        filled = memory.filled_up(torch.float32 if is_slow_type else key_BHSK.dtype)
+        own_type = single_query_dtype(key_BHSK)
+        is_fused = own_type == torch.bfloat16 and not is_gpu(key_BHSK)
+        filled = memory.filled_up(torch.float32 if is_fused and rows_per_sentence > 1 else own_type)
         num_sentences, num_heads = key_BHSK.shape[:2]
-        shape_RHT = (num_sentences * rows_per_sentence, num_heads, CHUNK)
-        like = filled.layers[0][0]
-        masks = causal_mask(CHUNK, like).unbind()
+        like = key_BHSK.new_zeros(0, dtype=own_type)
+        shape_RHT = (num_sentences * rows_per_sentence, num_heads, FIRST_POSITIONS)
+        masks = () if is_fused else causal_mask(CHUNK, like).unbind()
         layers = [
             LayerCache(
-                like.new_zeros(*shape_RHT, key_BHSK.shape[-1]),
-                like.new_zeros(*shape_RHT, value_BHSV.shape[-1]),
+                _with_room(like, *shape_RHT, key_BHSK.shape[-1]),
+                _with_room(like, *shape_RHT, value_BHSV.shape[-1]),
                 masks,
             )
             for _ in memory.layers

@@ -8,7 +8,7 @@ last training is brought forward so that it ends in time.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from automl_tf.search.scheduling import (
     final_scores,
 )
 
-SAFETY = 0.9
+SAFETY = 0.8
 """Share of the time that is left which a plan uses: speeds vary, and the test split comes last."""
 LEAST_VALIDATIONS = 2
 """Validations of the shortest full training that is planned."""
@@ -175,10 +175,13 @@ class FreezeThaw:
         return BegunTrial(trial.number, status, curve, steps, plan.cost(steps, trial.params))
 
     def _plan(self, trials: Sequence[FrozenTrial], seconds_left: float | None) -> "_Plan":
+        timed = [
+            trial for trial in trials if _is_begun(trial) and trial.user_attrs.get(schema.SECONDS)
+        ]
+        operations = [self._operations(trial.params) for trial in timed]
         rates = [
-            trial.user_attrs[schema.SECONDS] / (_last_step(trial) * self._operations(trial.params))
-            for trial in trials
-            if _is_begun(trial) and trial.user_attrs.get(schema.SECONDS)
+            trial.user_attrs[schema.SECONDS] / (_last_step(trial) * of_a_step)
+            for trial, of_a_step in zip(timed, operations, strict=True)
         ]
         hours = self._config.budget.hours
         counted = sum(
@@ -188,6 +191,7 @@ class FreezeThaw:
             study=self._study,
             operations=self._operations,
             seconds_an_operation=statistics.median(rates) if rates else 0.0,
+            usual_operations=statistics.median(operations) if operations else 0.0,
             seconds_of_a_full_training=None if hours is None else self._share * HOUR * hours,
             seconds_left=seconds_left,
             num_new=self._config.budget.trials - counted,
@@ -202,14 +206,16 @@ class _Plan:
         study: The study.
         operations: Floating-point operations of a step with some settings.
         seconds_an_operation: Seconds an operation, the median of the trials so far.
+        usual_operations: Operations of a step of the trials so far, their median.
         seconds_of_a_full_training: Time that is kept for one; None without a limit.
         seconds_left: Time until the search ends; None without a limit.
         num_new: Trials that may still begin.
     """
 
     study: Study
-    operations: Any
+    operations: Callable[[Mapping[str, Any]], float]
     seconds_an_operation: float
+    usual_operations: float
     seconds_of_a_full_training: float | None
     seconds_left: float | None
     num_new: int
@@ -230,10 +236,11 @@ class _Plan:
         """Seconds of a full training, which is the unit of costs."""
         if self.seconds_of_a_full_training is not None:
             return self.seconds_of_a_full_training
-        return self.seconds_an_operation * max(self.study.values("training.max_steps"))
+        steps = max(self.study.values("training.max_steps"))
+        return self.seconds_an_operation * self.usual_operations * float(steps)
 
     def seconds_a_step(self, params: Mapping[str, Any]) -> float:
-        return self.seconds_an_operation * float(self.operations(params))
+        return self.seconds_an_operation * self.operations(params)
 
     def steps(self, params: Mapping[str, Any]) -> int:
         """Returns the optimizer steps of a full training with some settings."""
@@ -260,13 +267,15 @@ class _Plan:
         config = self.study.trial_config(trial.params, seed=1).training
         if config.cooldown == 1.0:
             return None
-        done, step = _last_step(trial), self.seconds_a_step(trial.params)
+        done = _last_step(trial)
+        step = trial.user_attrs.get(schema.SECONDS, 0.0) / done
         reachable = done + int(SAFETY * self.seconds_left / step) if step else config.max_steps
         after_another = math.ceil((done + self.validate_every) / (1 - config.cooldown))
         if reachable >= min(after_another, config.max_steps):
             return None
         # What comes later than the time is paused and can be resumed.
-        return min(config.max_steps, max(reachable, math.ceil(done / (1 - config.cooldown))))
+        least = max(math.ceil(done / (1 - config.cooldown)), config.warmup_steps + 1)
+        return min(config.max_steps, max(reachable, least))
 
 
 def _is_begun(trial: FrozenTrial) -> bool:

@@ -133,11 +133,13 @@ class Candidate:
             proposes.
         cost: What it costs to its end.
         slice_cost: What it costs to its next validation.
+        top: The BLEU that it has already: it cannot end below.
     """
 
     number: int | None
     cost: float
     slice_cost: float
+    top: float = 0.0
 
 
 def candidates(trials: Iterable[BegunTrial], validate_every: int) -> list[Candidate]:
@@ -152,6 +154,7 @@ def candidates(trials: Iterable[BegunTrial], validate_every: int) -> list[Candid
             trial.number,
             trial.remaining_cost,
             min(trial.remaining_cost, trial.full_cost * validate_every / trial.max_steps),
+            trial.curve.top,
         )
         for trial in trials
         if trial.status == Status.PAUSED
@@ -200,7 +203,8 @@ def choose(
     """
     if not options:
         return None
-    mean_C = posterior.mean()
+    top_C = np.array([option.top for option in options])
+    mean_C = expected_improvement(posterior, np.zeros(len(options)), top_C)
     leader = _leader(options, mean_C, max(best or 0.0, best_running or 0.0))
     allowed = _affordable(options, leader, budget)
     if not allowed:
@@ -209,9 +213,10 @@ def choose(
         return _choice(leader, options, posterior, best, 0.0, "time is over for all but the leader")
     if leader is not None and allowed == [leader] and len(options) > 1:
         return _choice(leader, options, posterior, best, 0.0, "time is kept to finish the leader")
+    cost_C = np.array([option.cost for option in options])
     rate = FIRST_RATE
     while True:
-        index_C = gittins_index(posterior, rate * np.array([option.cost for option in options]))
+        index_C = gittins_index(posterior, rate * cost_C, top_C)
         place = max(allowed, key=lambda candidate: (index_C[candidate], -candidate))
         if best is None or index_C[place] > best:
             break
@@ -268,7 +273,12 @@ def _choice(
     why: str,
 ) -> Choice:
     option = options[place]
-    gain = float(expected_improvement(posterior, np.full(len(options), best or 0.0))[place])
+    top_C = np.array([one.top for one in options])
+    mean_C, gain_C = (
+        expected_improvement(posterior, np.full(len(options), over), top_C)
+        for over in (0.0, best or 0.0)
+    )
+    gain = float(gain_C[place])
     what = "a new trial" if option.number is None else f"trial {option.number}"
     over = "" if best is None else f", {gain:.2f} above the best on average"
     return Choice(
@@ -276,32 +286,40 @@ def _choice(
         expected_gain=gain,
         expected_cost=option.cost,
         rate=rate,
-        reason=f"{what} is expected to end at BLEU {posterior.mean()[place]:.2f}{over}, for "
+        reason=f"{what} is expected to end at BLEU {mean_C[place]:.2f}{over}, for "
         f"{option.cost:.2f} full trainings ({why} of {len(options)} options)",
     )
 
 
-def expected_improvement(posterior: MixturePosterior, bleu_C: Array) -> Array:
-    """Returns the expected improvement of each candidate on a BLEU of its own."""
-    total_C = np.zeros_like(bleu_C, dtype=float)
+def expected_improvement(posterior: MixturePosterior, bleu_C: Array, top_C: Array) -> Array:
+    """Returns the expected improvement of each candidate on a BLEU of its own.
+
+    Args:
+        posterior: Distributions of the candidates' final BLEU.
+        bleu_C: What each is to improve on.
+        top_C: The BLEU that each has already: it ends with that at least.
+    """
+    over_C = np.maximum(bleu_C, top_C)
+    total_C = over_C - bleu_C
     for weight, mean_C, spread_C in posterior:
-        total_C += weight * spread_C * normal_improvement((mean_C - bleu_C) / spread_C)
+        total_C += weight * spread_C * normal_improvement((mean_C - over_C) / spread_C)
     return total_C
 
 
-def gittins_index(posterior: MixturePosterior, price_C: Array) -> Array:
+def gittins_index(posterior: MixturePosterior, price_C: Array, top_C: Array) -> Array:
     """Returns the BLEU on which the expected improvement of each candidate equals its price.
 
     Args:
         posterior: Distributions of the candidates' final BLEU.
         price_C: What each costs, in BLEU; not negative.
+        top_C: The BLEU that each has already.
     """
     means, spreads = np.stack(posterior.means), np.stack(posterior.spreads)
     low_C = (means - REACH * spreads).min(axis=0) - price_C
-    high_C = (means + REACH * spreads).max(axis=0)
+    high_C = np.maximum((means + REACH * spreads).max(axis=0), top_C)
     for _ in range(BISECTIONS):
         middle_C = (low_C + high_C) / 2
-        is_cheap_C = expected_improvement(posterior, middle_C) > price_C
+        is_cheap_C = expected_improvement(posterior, middle_C, top_C) > price_C
         low_C = np.where(is_cheap_C, middle_C, low_C)
         high_C = np.where(is_cheap_C, high_C, middle_C)
     index_C: Array = (low_C + high_C) / 2

@@ -216,10 +216,11 @@ def _reserve_scheduled(
     context: WorkerContext, scheduler: FreezeThaw, trials: list[FrozenTrial]
 ) -> Reserved | None:
     """The trial that the scheduler chooses; configurations that are given come first."""
-    waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-    given = next((trial for trial in waiting if not is_paused(trial)), None)
-    if given is not None and _may_start(context):
-        return _take(context, given)
+    given = [
+        trial for trial in trials if trial.state == TrialState.WAITING and not is_paused(trial)
+    ]
+    if given and len(trials) - len(given) < context.config.budget.trials:
+        return _take(context, given[0])
     assigned = scheduler.next(
         context.study, context.proposing_sampler(trials), context.seconds_left
     )

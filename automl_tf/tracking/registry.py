@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 DELIVERY_SECONDS = 60.0
 """Longest wait until MLflow knows the run, and until it has all of it."""
 
-REQUIREMENTS = ("torch", "numpy", "tokenizers", "safetensors", "pydantic", "ruamel.yaml")
+REQUIREMENTS = (
+    "torch",
+    "numpy",
+    "tokenizers",
+    "safetensors",
+    "pydantic",
+    "ruamel.yaml",
+    "psutil",
+)
 """Libraries that a bundle needs to translate, beside the package itself and MLflow."""
 
 _PACKAGE = Path(__file__).resolve().parent.parent

@@ -156,7 +156,10 @@ def run_rank(work: Work, setup: RankSetup, connection: Connection) -> None:
         connection: To the launcher. Rank zero sends points and validations; every rank ends with
             its result or a ``Failure``.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    # Ignored and not blocked: threads of libraries, which start while the arguments are unpickled,
+    # would take what this thread alone blocks.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_exit_with_launcher, args=(setup,), daemon=True).start()
     try:
         processes = _init_process_group(setup)

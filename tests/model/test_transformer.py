@@ -164,6 +164,25 @@ def test_ties():
         assert model.logits(model(source, target)).shape == (4, 8, 23)
 
 
+@pytest.mark.parametrize("cached", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("widths", [{}, {"d_k": 6, "d_v": 5}])
+def test_steps_in_bf16_equal_decoding_at_once_past_the_first_room(
+    monkeypatch, cached, rows, widths
+):
+    monkeypatch.setattr("automl_tf.model.cache.single_query_dtype", lambda _key: cached)
+    model = _model(max_length=80, **widths).bfloat16()
+    source, _ = _batch()
+    target = torch.randint(4, 23, (4, 70), generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        memory = model.encode(source)
+        expected = model.logits(model.decode(target, memory)).float().repeat_interleave(rows, 0)
+        cache = model.start(memory, max_length=70, rows_per_sentence=rows)
+        by_row = target.repeat_interleave(rows, 0)
+        steps = [model.decode_step(by_row[:, position], cache).float() for position in range(70)]
+    assert (torch.stack(steps, dim=1) - expected).norm() / expected.norm() < 0.03
+
+
 @pytest.mark.parametrize("vocab", [JOINT, SEPARATE])
 @pytest.mark.parametrize("tie_embeddings", [True, False])
 def test_every_parameter_gets_a_gradient_and_is_stored_once(vocab, tie_embeddings):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ def context(home: Path, **budget: Any) -> WorkerContext:
         scheduler={"kind": "freeze_thaw"},
         budget={"trials": 4, **budget},
         start_with_base=False,
+        # Of one size, so that they cost the same.
+        start_with=[
+            {"model.d_model": 128, "training.learning_rate": rate} for rate in (1e-3, 3e-3)
+        ],
     )
     return bench(home, made)
 
@@ -154,6 +159,20 @@ def test_a_running_trial_pauses_for_one_that_promises_more_and_not_in_its_last_p
     assert f"trial {good.number}" in reason
     poor.set_user_attr(MAX_STEPS, 600)
     assert scheduler.reason_to_pause(worker.study, sampler, poor.number, None) is None
+
+
+@pytest.mark.parametrize("hours", [None, 2.0])
+def test_costs_are_told_in_full_trainings(tmp_path: Path, hours: float | None) -> None:
+    worker = context(tmp_path, trials=2, **({} if hours is None else {"hours": hours}))
+    trials = [claim(worker), claim(worker)]
+    for trial in trials:
+        validate(worker, trial, {100: 10.0, 200: 20.0})
+        pause(worker, trial)
+    assigned = next_of(worker, None if hours is None else 3600 * hours)
+    assert assigned is not None
+    cost = re.search(r"for ([\d.]+) full trainings", assigned.reason)
+    assert cost is not None
+    assert 0.2 < float(cost[1]) < 4.0
 
 
 def test_nothing_is_left_once_all_trials_are_complete(tmp_path: Path) -> None:

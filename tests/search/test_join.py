@@ -21,12 +21,14 @@ class RefreshedLogger:
 def test_the_thread_that_shows_trials_leaves_the_worker_its_own_view_of_the_study(
     tmp_path: Path,
 ) -> None:
-    worker, logger = bench(tmp_path, definition(budget={"trials": 1})), RefreshedLogger()
+    made = definition(budget={"trials": 1000}, sampler={"kind": "random"})
+    worker, logger = bench(tmp_path, made), RefreshedLogger()
     told: list[Any] = []
     with _shown(worker.study, tmp_path, told.append, logger):
-        finish(worker, claim(worker))
         deadline = time.monotonic() + PATIENCE_SECONDS
+        # What has ended before the display begins is no news to it.
         while not logger.views and time.monotonic() < deadline:
+            finish(worker, claim(worker))
             time.sleep(0.1)
     assert logger.views
     assert all(view is not None and view is not worker.study for view in logger.views)

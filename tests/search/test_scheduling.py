@@ -58,15 +58,23 @@ def chosen(*args: object, **kwargs: object) -> Choice:
 def test_on_its_index_the_expected_improvement_of_an_option_is_its_price(seed: int) -> None:
     posterior = mixture(seed, 6)
     price_C = np.random.default_rng(seed).uniform(0.01, 3.0, 6)
-    index_C = gittins_index(posterior, price_C)
+    top_C = np.random.default_rng(seed + 1).uniform(0.0, 28.0, 6)
+    index_C = gittins_index(posterior, price_C, top_C)
     rng = np.random.default_rng(0)
     for place in range(6):
         kind_N = rng.choice(3, 200_000, p=posterior.weights)
         means, spreads = np.array(posterior.means), np.array(posterior.spreads)
         draw_N = rng.normal(means[kind_N, place], spreads[kind_N, place])
-        improvement = np.maximum(draw_N - index_C[place], 0).mean()
+        improvement = np.maximum(np.maximum(draw_N, top_C[place]) - index_C[place], 0).mean()
         assert improvement == pytest.approx(price_C[place], abs=0.03)
-    assert (gittins_index(posterior, 2 * price_C) < index_C).all()
+    assert (gittins_index(posterior, 2 * price_C, top_C) < index_C).all()
+
+
+def test_what_a_trial_has_already_counts_whatever_the_model_says() -> None:
+    options = [Candidate(1, 0.9, 0.1, top=29.0), paused(2, 0.9), NEW]
+    found = chosen(options, normal([22.0, 24.0, 25.0], [1.0, 1.0, 1.0]), best=24.0)
+    assert found.number == 1
+    assert found.expected_gain == pytest.approx(5.0)
 
 
 def test_more_likely_cheaper_and_less_certain_options_are_preferred() -> None:
@@ -121,7 +129,7 @@ def test_a_budget_always_leaves_time_to_finish_the_leader(seed: int) -> None:
     options = [paused(number, float(rng.uniform(0.05, 1.0))) for number in range(size)] + [NEW]
     posterior = mixture(seed, size + 1)
     budget, best = float(rng.uniform(0.1, 2.5)), float(rng.choice([20.0, 26.0]))
-    mean_C = posterior.mean()
+    mean_C = scheduling.expected_improvement(posterior, np.zeros(size + 1), np.zeros(size + 1))
     leader = max(range(size), key=lambda place: mean_C[place])
     found = choose(options, posterior, best, budget)
     if found is None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -69,9 +70,13 @@ def assert_close(weights: dict[str, torch.Tensor], others: dict[str, torch.Tenso
 
 @WITHOUT_GPUS
 @pytest.mark.slow
-def test_two_devices_train_like_one(reversal: dict, cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ema", [0.0, 0.2])
+def test_two_devices_train_like_one(
+    reversal: dict, cache: Path, tmp_path: Path, ema: float
+) -> None:
     config = exact(
         reversal,
+        training__ema=ema,
         training__accumulate=2,
         training__average_checkpoints=2,
         training__validate_sentences=11,
@@ -284,8 +289,8 @@ def test_processes_leave_with_the_one_that_started_them(
     """
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(program))
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+    # The forkserver's socket lies below it, and the path of a socket is short.
+    temporary = Path(tempfile.mkdtemp(dir="/tmp"))
     with subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,

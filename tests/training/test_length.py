@@ -170,19 +170,25 @@ def test_weights_that_were_not_told_are_not_kept_under_another_length(
     )
     data = prepare(first, cache)
 
-    def unrecorded(validation: Validation) -> Decision:
-        return Decision.PAUSE if validation.step == 8 else Decision.CONTINUE
-
-    def worse(_scorer: Scorer, hypotheses: Sequence[str]) -> SentenceStatistics:
-        return sentences(_scorer, [""] * len(hypotheses))
-
-    assert fit(first, data, tmp_path, unrecorded).step == 4
     sentences = Scorer.sentences
-    monkeypatch.setattr(Scorer, "sentences", worse)
-    whole, rest = Session(4), Session(8)
-    assert rest.run(last, data, tmp_path).best_step == 4
+    translations: list[Sequence[str]] = []
+
+    def of_translations(scorer: Scorer, hypotheses: Sequence[str]) -> SentenceStatistics:
+        return sentences(scorer, translations[-1] if translations else hypotheses)
+
+    def unrecorded(validation: Validation) -> Decision:
+        translations.append(data.validation.target_text)
+        if validation.step == 4:
+            return Decision.CONTINUE
+        assert validation.is_best
+        return Decision.PAUSE
+
+    monkeypatch.setattr(Scorer, "sentences", of_translations)
+    assert fit(first, data, tmp_path, unrecorded).step == 4
+    translations.append([""] * len(data.validation))
+    assert Session(8).run(last, data, tmp_path).best_step == 4
     monkeypatch.undo()
-    assert whole.run(last, data, tmp_path / "whole").best_step == 4
+    assert Session(4).run(last, data, tmp_path / "whole").best_step == 4
     theirs = load_best(tmp_path / "whole")
     for name, weight in load_best(tmp_path).items():
         assert torch.equal(weight, theirs[name])

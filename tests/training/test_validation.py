@@ -14,7 +14,7 @@ from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.model.loss import label_smoothed_cross_entropy
 from automl_tf.scoring.scores import Scorer
 from automl_tf.training.attention_maps import AttentionMap
-from automl_tf.training.checkpoints import BEST_WEIGHTS, load_best
+from automl_tf.training.checkpoints import TrainingDirectory, load_best
 from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule
@@ -115,7 +115,8 @@ def test_the_loss_is_that_of_the_sentences_translated(
     def observe(validation: Validation) -> Decision:
         losses[validation.step] = validation.loss
         if validation.is_best:
-            weights[validation.step] = load_file(tmp_path / BEST_WEIGHTS)
+            path = TrainingDirectory(tmp_path).new_best_weights(validation.step)
+            weights[validation.step] = load_file(path)
         return Decision.CONTINUE
 
     fit(config, data, tmp_path, observe)

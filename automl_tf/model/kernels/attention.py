@@ -67,6 +67,8 @@ def _attend_once(
 
     A cache may keep keys and values in fp32 beside a model in bf16.
     """
+    if key_BHSK.dtype == torch.bfloat16 and query_BHTK.shape[2] == 1 and not is_gpu(key_BHSK):
+        return F.scaled_dot_product_attention(query_BHTK, key_BHSK, value_BHSV, mask)
     query_NTK, key_NKS = query_BHTK.flatten(0, 1).to(key_BHSK.dtype), key_BHSK.flatten(0, 1).mT
     scale = query_BHTK.shape[-1] ** -0.5
     if mask is None:
