@@ -30,6 +30,7 @@ FIXED = {
     "training.max_steps": FULL,
     "training.validate_every": EVERY,
     "training.cooldown": COOLDOWN,
+    "training.warmup_steps": EVERY,
 }
 
 
