@@ -19,7 +19,11 @@ from automl_tf.config.study import FreezeThawScheduler, Study, StudyConfig
 from automl_tf.formatting import HOUR
 from automl_tf.search import schema
 from automl_tf.search.costs import operations_of_a_step
-from automl_tf.search.pruners.curves import SubsetCalibration, shipped_curve_prior
+from automl_tf.search.pruners.curves import (
+    LearningCurve,
+    SubsetCalibration,
+    shipped_curve_prior,
+)
 from automl_tf.search.samplers.prior_gp import PriorGPSampler
 from automl_tf.search.scheduling import (
     BegunTrial,
@@ -27,7 +31,7 @@ from automl_tf.search.scheduling import (
     Status,
     candidates,
     choose,
-    final_scores,
+    final_score,
 )
 
 SAFETY = 0.8
@@ -93,11 +97,7 @@ class FreezeThaw:
         for trial in trials:
             if schema.is_paused(trial) and schema.MAX_STEPS in trial.user_attrs:
                 return Assignment(trial.number, reason="its last part was interrupted")
-        begun = [
-            self._begun(trial, plan, trials, is_paused=trial.number == released)
-            for trial in trials
-            if _is_begun(trial)
-        ]
+        begun = _begun(trials, plan, released)
         if not begun:
             return Assignment(None, reason="the first trial")
         options = candidates(begun, plan.validate_every)
@@ -111,13 +111,16 @@ class FreezeThaw:
             configurations.append(proposed)
         if not options:
             return None
-        complete = [trial.curve.top for trial in begun if trial.status == Status.COMPLETE]
-        running = [trial for trial in begun if trial.status == Status.RUNNING]
-        expected = [score.median for score in final_scores(running, self._prior)]
+        complete = _complete_curves(begun)
+        expected = [
+            final_score(trial, complete, self._prior).median
+            for trial in begun
+            if trial.status == Status.RUNNING
+        ]
         choice = choose(
             options,
             sampler.predict(study, trials, configurations),
-            max(complete, default=None),
+            max((curve.top for curve in complete), default=None),
             plan.budget,
             max(expected, default=None),
         )
@@ -155,24 +158,10 @@ class FreezeThaw:
 
     def forecast(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> schema.StoppedForecast:
         """Returns what is expected of the final BLEU of a trial that has been validated."""
-        plan = self._plan(trials, None)
-        begun = [self._begun(one, plan, trials) for one in trials if _is_begun(one)]
-        numbers = [one.number for one in begun]
-        score = final_scores(begun, self._prior)[numbers.index(trial.number)]
+        begun = _begun(trials, self._plan(trials, None))
+        judged = next(one for one in begun if one.number == trial.number)
+        score = final_score(judged, _complete_curves(begun), self._prior)
         return schema.StoppedForecast(score.median, score.p95)
-
-    def _begun(
-        self,
-        trial: FrozenTrial,
-        plan: "_Plan",
-        trials: Sequence[FrozenTrial],
-        *,
-        is_paused: bool = False,
-    ) -> BegunTrial:
-        curve = SubsetCalibration(trials).curve(trial, _bleu(trial))
-        steps = max(plan.steps(trial.params), math.ceil(curve.last))
-        status = Status.PAUSED if is_paused else _STATUS[trial.state]
-        return BegunTrial(trial.number, status, curve, steps, plan.cost(steps, trial.params))
 
     def _plan(self, trials: Sequence[FrozenTrial], seconds_left: float | None) -> "_Plan":
         timed = [
@@ -276,6 +265,27 @@ class _Plan:
         # What comes later than the time is paused and can be resumed.
         least = max(math.ceil(done / (1 - config.cooldown)), config.warmup_steps + 1)
         return min(config.max_steps, max(reachable, least))
+
+
+def _begun(
+    trials: Sequence[FrozenTrial], plan: _Plan, released: int | None = None
+) -> list[BegunTrial]:
+    """Returns the trials that have been validated; a released one counts as paused."""
+    calibration = SubsetCalibration(trials)
+    found = []
+    for trial in trials:
+        if not _is_begun(trial):
+            continue
+        curve = calibration.curve(trial, _bleu(trial))
+        steps = max(plan.steps(trial.params), math.ceil(curve.last))
+        status = Status.PAUSED if trial.number == released else _STATUS[trial.state]
+        cost = plan.cost(steps, trial.params)
+        found.append(BegunTrial(trial.number, status, curve, steps, cost))
+    return found
+
+
+def _complete_curves(begun: Sequence[BegunTrial]) -> list[LearningCurve]:
+    return [trial.curve for trial in begun if trial.status == Status.COMPLETE]
 
 
 def _is_begun(trial: FrozenTrial) -> bool:

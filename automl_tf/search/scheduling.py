@@ -97,12 +97,19 @@ def final_scores(trials: Sequence[BegunTrial], prior: CurvePrior) -> list[FinalS
         prior: How curves go on in general.
     """
     complete = [trial.curve for trial in trials if trial.status == Status.COMPLETE]
-    return [_final_score(trial, complete, prior) for trial in trials]
+    return [final_score(trial, complete, prior) for trial in trials]
 
 
-def _final_score(
+def final_score(
     trial: BegunTrial, complete: Sequence[LearningCurve], prior: CurvePrior
 ) -> FinalScore:
+    """Returns what is known of the final BLEU of one trial.
+
+    Args:
+        trial: The trial.
+        complete: Curves of the study's complete trials.
+        prior: How curves go on in general.
+    """
     if trial.status == Status.COMPLETE:
         return FinalScore(trial.curve.top, trial.curve.top)
     end: Extrapolation = final_bleu(trial.curve, complete, trial.max_steps, prior)
