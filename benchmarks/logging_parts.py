@@ -22,11 +22,11 @@ from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import EventWriter, worker_line
 from automl_tf.search.join import join
 from automl_tf.search.loggers import StudyLogger, SummaryFiles, TrialLogger
-from automl_tf.search.objective import TrialResult
 from automl_tf.search.ownership import Heartbeat, Ownership
 from automl_tf.search.run import Locations, OpenStudy, logger_of, open_search
 from automl_tf.search.samplers.build import distribution
 from automl_tf.search.schema import BEST_STEP, NUM_PARAMETERS, REASON, SECONDS, VALIDATIONS
+from automl_tf.search.trial_result import TrialResult
 from automl_tf.tracking.client import configure_mlflow
 from automl_tf.tracking.outbox import RunState
 from automl_tf.tracking.sender import Delivery, OutboxSender

@@ -21,7 +21,6 @@ from automl_tf.config.study import StudyConfig
 from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import Event
-from automl_tf.search.objective import TrialResult
 from automl_tf.search.opening import open_study
 from automl_tf.search.ownership import Heartbeat, Ownership
 from automl_tf.search.pruners.build import build_pruner
@@ -43,6 +42,7 @@ from automl_tf.search.schema import (
     StudyRecord,
 )
 from automl_tf.search.storage import open_storage
+from automl_tf.search.trial_result import TrialResult
 from contest import ROOT
 
 VALIDATIONS_A_TRIAL, SECONDS_A_VALIDATION = 5, 1.0

@@ -7,11 +7,8 @@ attempt: its curve, its statistics and its MLflow run begin empty.
 
 import shutil
 import traceback
-from dataclasses import dataclass
 
 import optuna
-import sqlalchemy
-from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from automl_tf.config.settings import TrialConfig
@@ -23,10 +20,8 @@ from automl_tf.device import (
     device_name,
     free_memory,
     inference_dtype,
-    is_out_of_memory,
-    is_sticky,
 )
-from automl_tf.errors import UserError, disk_is_full, first_line, is_io_error
+from automl_tf.errors import UserError
 from automl_tf.formatting import format_amount
 from automl_tf.search import schema
 from automl_tf.search.context import WorkerContext
@@ -37,7 +32,13 @@ from automl_tf.search.optuna_compat import delete_intermediate_values
 from automl_tf.search.ownership import MAX_LOSSES, Heartbeat, Ownership, count_loss
 from automl_tf.search.pruners.build import decide
 from automl_tf.search.schema import FailureKind
-from automl_tf.search.storage import StorageUnreachableError
+from automl_tf.search.trial_result import (
+    LOST,
+    TrialResult,
+    classified,
+    failed,
+    is_of_machine,
+)
 from automl_tf.tracking.outbox import RunState
 from automl_tf.training.checkpoints import LAST_CHECKPOINT, TrainingDirectory, TrainingIdentity
 from automl_tf.training.events import CurvePoint, Decision, FitResult, Outcome, Validation
@@ -52,26 +53,6 @@ MOST_COMPARED = 5
 """Complete trials, the best, whose sentence statistics of each validation are kept."""
 MAX_IO_ERRORS = 3
 """Errors of disks or networks after which a trial fails."""
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """How a trial ended, or that it waits or was lost.
-
-    Attributes:
-        state: State to tell; RUNNING if another worker has the trial, so that nothing is told.
-        values: A value for each objective, if it is complete.
-        reason: Why it ended before its time.
-        failure: Cause, if it failed.
-    """
-
-    state: TrialState
-    values: tuple[float, ...] = ()
-    reason: str | None = None
-    failure: FailureKind | None = None
-
-
-LOST = TrialResult(TrialState.RUNNING, reason="another worker has taken it over")
 
 
 def run_trial(
@@ -125,7 +106,7 @@ class _TrialRunner:
         for number, params in schema.known_failures(trials).items():
             if params == self._trial.params:
                 reason = f"not trained: trial {number} failed with these settings"
-                return _failed(reason, schema.failure_kind(trials[number]))
+                return failed(reason, schema.failure_kind(trials[number]))
         return None
 
     def _with_smaller_batches(self, result: TrialResult) -> TrialResult:
@@ -154,16 +135,16 @@ class _TrialRunner:
         if count < MAX_LOSSES:
             return TrialResult(TrialState.WAITING, reason=result.reason, failure=result.failure)
         reason = f"{result.reason}; {count} times without a validation between"
-        return _failed(reason, result.failure)
+        return failed(reason, result.failure)
 
     def _attempt(self) -> TrialResult:
         """One attempt with the settings that the trial has now; its errors become reasons."""
         try:
             result = self._to_its_end()
         except Exception as error:  # one trial's failure must not end the study
-            if _is_of_machine(error):
+            if is_of_machine(error):
                 raise
-            result = _classified(error)
+            result = classified(error)
             if not isinstance(error, UserError):
                 self._logger.attach("error.txt", traceback.format_exc())
         if result.state == TrialState.FAIL and result.failure is not FailureKind.WORKER_LOST:
@@ -358,9 +339,9 @@ class _TrialRunner:
                 return TrialResult(TrialState.WAITING, reason=f"paused at step {result.step}{why}")
             case Outcome.DIVERGED:
                 reason = f"diverged: loss or gradient is not finite by step {result.step}"
-                return _failed(reason, FailureKind.DIVERGED)
+                return failed(reason, FailureKind.DIVERGED)
         if result.best is None:
-            return _failed("no validation BLEU", FailureKind.INVALID)
+            return failed("no validation BLEU", FailureKind.INVALID)
         reached = {
             "bleu": result.best.bleu,
             "chrf": result.best.chrf,
@@ -405,26 +386,3 @@ def _latency(config: TrialConfig, data: PreparedData) -> float:
     translator = build_translator(model, config, data)
     options = SearchOptions(config.decoding.beam_size, config.decoding.length_penalty)
     return median_latency_ms(translator, data.validation.sources(), options)
-
-
-def _failed(reason: str, failure: FailureKind | None) -> TrialResult:
-    return TrialResult(TrialState.FAIL, reason=reason, failure=failure)
-
-
-def _is_of_machine(error: Exception) -> bool:
-    """Whether an error says nothing of the trial: a full disk, or a storage that is away."""
-    of_storage = (StorageUnreachableError, StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
-    return disk_is_full(error) or isinstance(error, of_storage)
-
-
-def _classified(error: Exception) -> TrialResult:
-    """The result of a trial that ended by an error."""
-    if is_sticky(error):
-        return _failed(f"the device failed: {first_line(error)}", FailureKind.WORKER_LOST)
-    if is_out_of_memory(error):
-        return _failed(f"out of memory: {first_line(error)}", FailureKind.OUT_OF_MEMORY)
-    if is_io_error(error):
-        return _failed(f"{type(error).__name__}: {first_line(error)}", FailureKind.IO_ERROR)
-    if isinstance(error, UserError):
-        return _failed(str(error), FailureKind.INVALID)
-    return _failed(f"{type(error).__name__}: {first_line(error)}", FailureKind.ERROR)

@@ -18,7 +18,7 @@ from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import LogMessage
 from automl_tf.search.export import trials_to_keep
 from automl_tf.search.freeze_thaw import FreezeThaw
-from automl_tf.search.objective import MAX_IO_ERRORS, TrialResult, run_trial
+from automl_tf.search.objective import MAX_IO_ERRORS, run_trial
 from automl_tf.search.optuna_compat import reserve_trial, sampled, start_waiting, trial_id_of
 from automl_tf.search.ownership import (
     Heartbeat,
@@ -31,6 +31,7 @@ from automl_tf.search.samplers.build import distributions, grid
 from automl_tf.search.schema import MAX_STEPS, ORIGIN, REASON, FailureKind, Origin, is_paused
 from automl_tf.search.storage import StorageUnreachableError, claiming, is_away, with_retries
 from automl_tf.search.study_view import StudyView
+from automl_tf.search.trial_result import TrialResult
 from automl_tf.training.checkpoints import remove_weights_of_others
 
 MAX_INFEASIBLE_IN_A_ROW = 200

@@ -16,12 +16,13 @@ from automl_tf.config.space import Choices, Domain, Range, Space
 from automl_tf.config.study import StudyConfig
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import Event
-from automl_tf.search.objective import TrialResult, run_trial
+from automl_tf.search.objective import run_trial
 from automl_tf.search.opening import open_study
 from automl_tf.search.optuna_compat import trial_id_of
 from automl_tf.search.ownership import Heartbeat, Ownership, requeue
 from automl_tf.search.schema import ATTEMPT, VALIDATIONS, StudyRecord
 from automl_tf.search.storage import default_url, open_storage
+from automl_tf.search.trial_result import TrialResult
 from automl_tf.search.worker import Worker
 
 SPACE: dict[str, Domain] = {

@@ -13,7 +13,6 @@ from automl_tf.data.prepare import prepare
 from automl_tf.device import device_name
 from automl_tf.search import objective
 from automl_tf.search.costs import costs, effort, feasible, least_costs
-from automl_tf.search.objective import TrialResult
 from automl_tf.search.schema import (
     ENVIRONMENT,
     ESTIMATED_MEMORY,
@@ -21,6 +20,7 @@ from automl_tf.search.schema import (
     INFEASIBLE,
     NUM_PARAMETERS,
 )
+from automl_tf.search.trial_result import TrialResult
 from automl_tf.versions import environment
 from tests.search.making import bench, claim, definition, finish, run_claimed
 

@@ -20,7 +20,6 @@ from optuna.trial import TrialState
 from automl_tf.errors import UserError
 from automl_tf.search import ownership
 from automl_tf.search.context import WorkerContext
-from automl_tf.search.objective import TrialResult
 from automl_tf.search.optuna_compat import trial_id_of
 from automl_tf.search.ownership import (
     MAX_LOSSES,
@@ -46,6 +45,7 @@ from automl_tf.search.schema import (
     StudyRecord,
 )
 from automl_tf.search.storage import GRACE_SECONDS, GRACE_VARIABLE, HEARTBEATS_PER_GRACE
+from automl_tf.search.trial_result import TrialResult
 from tests.search.making import (
     PATIENCE_SECONDS,
     bench,
