@@ -14,30 +14,15 @@ from optuna.distributions import (
 from pydantic import TypeAdapter
 
 from automl_tf.config.space import Choices, Domain, Range, Space
-from automl_tf.config.study import Pruner, Sampler
+from automl_tf.config.study import Sampler
 from automl_tf.errors import UserError
 from automl_tf.search.samplers.build import build_sampler, distribution, grid
 from automl_tf.search.schema import trial_seed
 from tests.search.making import GRID, SPACE
 
-PRUNERS: list[dict] = [
-    {"kind": "auto"},
-    {"kind": "median", "startup_trials": 2},
-    {"kind": "percentile", "percentile": 60.0, "startup_trials": 2},
-    {"kind": "successive_halving", "reduction_factor": 2},
-    {"kind": "hyperband", "reduction_factor": 2},
-    {"kind": "patient", "patience": 1, "startup_trials": 2},
-    {"kind": "threshold", "lower": 12.0},
-]
-STEPS = (500, 1000, 1500, 2000)
-
 
 def sampler(kind: str, **settings: object) -> Sampler:
     return TypeAdapter(Sampler).validate_python({"kind": kind, **settings})
-
-
-def pruner(**settings: object) -> Pruner:
-    return TypeAdapter(Pruner).validate_python(settings)
 
 
 @pytest.mark.parametrize(
