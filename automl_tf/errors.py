@@ -80,10 +80,12 @@ class DeadDeviceError(Exception):
 
 def disk_is_full(error: BaseException) -> bool:
     """Returns True if an error, or a cause of it, says that a disk is full."""
-    return any(
-        getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        or any(words in str(cause) for words in FULL)
-        for cause in causes(error)
+    return any(map(_says_that_it_is_full, causes(error)))
+
+
+def _says_that_it_is_full(error: BaseException) -> bool:
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
+        words in str(error) for words in FULL
     )
 
 
@@ -94,8 +96,9 @@ def is_io_error(error: BaseException) -> bool:
 
 def full_disk(error: BaseException) -> UserError:
     """Returns the error that reports a full disk."""
+    cause = next(filter(_says_that_it_is_full, causes(error)))
     return UserError(
-        f"A disk is full: {first_line(error)}.",
+        f"A disk is full: {first_line(cause)}.",
         "Make room and run the same command again: a search resumes from where it stopped.",
     )
 

@@ -1,5 +1,6 @@
 """The entry point of the program: registers the commands and turns errors into exit codes."""
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -45,7 +46,9 @@ def main() -> None:
 
 
 def _refuse(error: Exception, status: ExitCode = ExitCode.USER_ERROR) -> NoReturn:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"error: {error}", markup=False, style="red"
-    )
+    # A worker's log may lie on the full disk that it reports: the exit status is what counts.
+    with contextlib.suppress(OSError):
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"error: {error}", markup=False, style="red"
+        )
     sys.exit(status)

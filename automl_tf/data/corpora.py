@@ -16,7 +16,6 @@ from automl_tf.data.cache import digest, ensure_entry
 from automl_tf.data.fingerprints import Stamps, recall, remember
 from automl_tf.data.pairs import Pair, PairReader, PairTable, write_pairs
 from automl_tf.data.readers.columns import TableColumns
-from automl_tf.data.readers.hub import HubSplit, demand_dataset
 from automl_tf.data.readers.tables import Table
 from automl_tf.data.readers.text_files import AlignedFiles
 from automl_tf.errors import Place, UserError
@@ -164,11 +163,15 @@ def _generate(config: SyntheticCorpus) -> Mapping[str, Iterable[Pair]]:
 
 
 def _fetch(config: HubCorpus, cache_dir: Path) -> Mapping[str, PairReader | None]:
+    from automl_tf.data.readers.hub import demand_dataset  # noqa: PLC0415 - half a second
+
     demand_dataset(config)
     return _hub_readers(config, cache_dir)
 
 
 def _hub_readers(config: HubCorpus, cache_dir: Path) -> Mapping[str, PairReader | None]:
+    from automl_tf.data.readers.hub import HubSplit  # noqa: PLC0415 - half a second
+
     return {
         name: HubSplit(config, name, _columns(config), cache_dir)
         if getattr(config, name) is not None

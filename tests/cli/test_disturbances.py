@@ -18,6 +18,9 @@ import pytest
 from automl_tf.home import HomeDirectory
 from tests.cli.studies import board, run, write_study
 
+LONGER = ("--set", "training.max_steps=300")
+INTERRUPTED = 130
+
 
 def start_search(study: Path, home: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -48,8 +51,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, reversal: dict) -> dic
     """A study of one trial that nothing happens to."""
     folder = tmp_path_factory.mktemp("undisturbed")
     study = write_study(folder, reversal, budget={"trials": 2})
-    words = ("--set", "training.max_steps=300", "--workers", "1")
-    run("search", str(study), *words, home=folder / "home")
+    run("search", str(study), *LONGER, "--workers", "1", home=folder / "home")
     return {"study": study, "curves": curves(folder / "home")}
 
 
@@ -65,51 +67,63 @@ def run_state(home: Path) -> tuple[str, str]:
     return run.info.status, run.data.tags.get("automl_tf.reason", "")
 
 
-def disturb(search: subprocess.Popen[str], disturbance: str) -> int:
-    """Disturbs a search, reads its output to the end, and returns the exit code to be expected."""
+def validated_search(study: Path, home: Path) -> tuple[subprocess.Popen[str], psutil.Process]:
+    """A search and its worker, which has just validated and has saved a checkpoint before."""
+    search = start_search(study, home, *LONGER)
+    for _ in range(2):
+        read_until(search, " step ")
     (worker,) = workers_of(search)
-    match disturbance:
-        case "interrupt":
-            search.send_signal(signal.SIGINT)
-        case "terminate worker":
-            worker.terminate()
-        case "kill worker":
-            worker.kill()
-        case "kill search":
-            search.kill()
-        case "kill all":
-            worker.kill()
-            search.kill()
+    return search, worker
+
+
+def rest_of(search: subprocess.Popen[str], worker: psutil.Process, code: int) -> str:
+    """What a search prints until it ends with an exit code and its worker is gone, too."""
     rest = search.stdout.read()
-    if disturbance == "interrupt":
-        assert "Interrupted. Everything is saved" in rest
-    return {"interrupt": 130, "terminate worker": 130, "kill worker": 0}.get(disturbance, -9)
+    assert search.wait(timeout=120) == code
+    worker.wait(timeout=120)
+    return rest
+
+
+def assert_waits(home: Path) -> None:
+    """The trial that was at work, which is the last, was saved and waits."""
+    trial = board(home)["trials"][-1]
+    assert trial["state"] == "waiting"
+    assert trial["reason"].startswith("paused at step")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "disturbance", ["interrupt", "terminate worker", "kill worker", "kill all", "kill search"]
-)
-def test_disturbed_search_ends_like_an_undisturbed_one(
-    undisturbed: dict[str, Any], tmp_path: Path, disturbance: str
+def test_a_search_that_is_disturbed_in_every_way_ends_like_an_undisturbed_one(
+    undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
-    words = ("--set", "training.max_steps=300")
-    process = start_search(undisturbed["study"], tmp_path, *words)
-    read_until(process, "trial 0 step 60:")
-    workers = workers_of(process)
-    code = disturb(process, disturbance)
-    assert process.wait(timeout=120) == code
-    # The workers leave by themselves where the search is gone.
-    psutil.wait_procs(workers, timeout=120)
-    if disturbance in ("interrupt", "terminate worker", "kill search"):
-        (trial,) = board(tmp_path)["trials"]
-        assert trial["state"] == "waiting"
-        assert trial["reason"].startswith("paused at step")
-    if code == 130:
-        assert run_state(tmp_path)[0] == "SCHEDULED"
-    output = run("search", str(undisturbed["study"]), *words, "--workers", "1", home=tmp_path)
-    if disturbance != "kill worker":
-        assert "trial 0 resumes" in output
+    study = undisturbed["study"]
+    search, worker = validated_search(study, tmp_path)
+    worker.kill()
+    read_until(search, " resumes:")
+    read_until(search, " step ")
+    (worker,) = workers_of(search)
+    search.send_signal(signal.SIGINT)
+    assert "Interrupted. Everything is saved" in rest_of(search, worker, INTERRUPTED)
+    assert_waits(tmp_path)
+    assert run_state(tmp_path)[0] == "SCHEDULED"
+
+    search, worker = validated_search(study, tmp_path)
+    worker.terminate()
+    rest_of(search, worker, INTERRUPTED)
+    assert_waits(tmp_path)
+    assert run_state(tmp_path)[0] == "SCHEDULED"
+
+    search, worker = validated_search(study, tmp_path)
+    search.kill()
+    rest_of(search, worker, -signal.SIGKILL)
+    assert_waits(tmp_path)
+
+    search, worker = validated_search(study, tmp_path)
+    worker.kill()
+    search.kill()
+    rest_of(search, worker, -signal.SIGKILL)
+
+    output = run("search", str(study), *LONGER, "--workers", "1", home=tmp_path)
+    assert " resumes:" in output
     assert run_state(tmp_path) == ("FINISHED", "")
     assert curves(tmp_path) == undisturbed["curves"]
     client = mlflow.MlflowClient(HomeDirectory(tmp_path).tracking_uri)
@@ -123,7 +137,7 @@ def test_disturbed_search_ends_like_an_undisturbed_one(
 def test_the_third_interrupt_ends_a_worker_that_stands_still_and_its_trial_waits(
     undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
-    words = ("--set", "training.max_steps=300", "--json")
+    words = (*LONGER, "--json")
     process = start_search(undisturbed["study"], tmp_path, *words)
     for _ in range(2):
         read_until(process, '"TrialValidated"')
@@ -202,8 +216,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_told_once_and_nothing_is_lost(
     undisturbed: dict[str, Any], small_disk: Path
 ) -> None:
-    words = ("--set", "training.max_steps=300")
-    process = start_search(undisturbed["study"], small_disk, *words)
+    process = start_search(undisturbed["study"], small_disk, *LONGER)
     read_until(process, "trial 0 step 60:")
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -212,10 +225,11 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(
     rest = process.stdout.read()
     assert process.wait(timeout=60) == 2
     assert "A disk is full" in rest
+    assert "died" not in rest
     assert "Make room" in rest
     assert "Traceback" not in rest
     filler.unlink()
-    run("search", str(undisturbed["study"]), *words, "--workers", "1", home=small_disk)
+    run("search", str(undisturbed["study"]), *LONGER, "--workers", "1", home=small_disk)
     assert curves(small_disk) == undisturbed["curves"]
 
 

@@ -371,12 +371,14 @@ def start(word: str, study: Path, home: Path, url: str, *words: str) -> subproce
     )
 
 
-def trial_that_is_at_work(worker: subprocess.Popen[str]) -> str:
-    """The words of the first trial that the worker has validated twice."""
+def until_two_validations(worker: subprocess.Popen[str]) -> str:
+    """What the worker prints until it has validated a trial twice."""
+    lines = []
     for line in worker.stdout:
+        lines.append(line)
         if " step 60:" in line:
-            return line.partition(" step")[0]
-    raise AssertionError("the worker left without a trial")
+            return "".join(lines)
+    raise AssertionError("".join(lines))
 
 
 def curves(url: str, home: Path) -> list[dict[str, Any]]:
@@ -395,13 +397,14 @@ def test_workers_and_the_server_die_and_the_study_ends_as_if_they_had_not(
     words = ("--set", "training.max_steps=150")
     home = tmp_path / "home"
     crew = [start("worker", study, home, postgresql, *words) for _ in range(2)]
-    lost = trial_that_is_at_work(crew[0])
+    lost = until_two_validations(crew[0]).splitlines()[-1].strip().partition(" step")[0]
     crew[0].kill()
     crew[0].wait()
     crew.append(start("worker", study, home, postgresql, *words))
-    trial_that_is_at_work(crew[1])
+    # Where the second worker began late, it is the one that takes the lost trial.
+    before = until_two_validations(crew[1])
     postgresql_server.restart(away=1.0)
-    outputs = [worker.communicate(timeout=PATIENCE_SECONDS)[0] for worker in crew[1:]]
+    outputs = [before] + [worker.communicate(timeout=PATIENCE_SECONDS)[0] for worker in crew[1:]]
     assert [worker.returncode for worker in crew[1:]] == [0, 0], outputs
     assert any(f"{lost} resumes" in output for output in outputs), outputs
     quiet = tmp_path / "quiet"
