@@ -55,6 +55,16 @@ class HomeDirectory:
         """
         return self.path / "studies" / f"{name}-{study_id[:SHORT_ID]}"
 
+    def trial(self, name: str, study_id: str, number: int) -> Path:
+        """Directory of a trial: its checkpoint and its weights.
+
+        Args:
+            name: Name of the study.
+            study_id: UUID of the study.
+            number: Number of the trial.
+        """
+        return self.study(name, study_id) / f"trial-{number:04d}"
+
     def training(self, label: str) -> Path:
         """Directory of the training of an export.
 

@@ -16,13 +16,16 @@ from automl_tf.cli.options import (
     Storage,
     StudyName,
     Tracking,
+    find_study,
     silence_libraries,
 )
-from automl_tf.cli.studies import find_study
 from automl_tf.errors import ExitCode, Place, UserError
 from automl_tf.formatting import format_duration, format_json, format_plural, format_score
 
 if TYPE_CHECKING:
+    import optuna
+
+    from automl_tf.config.files import Export
     from automl_tf.release.train import TrainResult
     from automl_tf.scoring.scores import Evaluation
 
@@ -64,7 +67,13 @@ def export(
 
 
 def train(
-    best: Annotated[Path, typer.Argument(metavar="BEST.yaml", help="File that `export` wrote.")],
+    best: Annotated[
+        str,
+        typer.Argument(
+            metavar="BEST.yaml|STUDY",
+            help="File that `export` wrote, or the name of a study, whose best trial is meant.",
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -83,6 +92,7 @@ def train(
         ),
     ] = None,
     overrides: Overrides = None,
+    storage: Storage = None,
     tracking: Tracking = None,
     home: Home = DEFAULT_HOME,
     quiet: Quiet = False,
@@ -90,32 +100,83 @@ def train(
 ) -> None:
     """Trains an export to its end, scores it on the test split and writes a bundle.
 
-    Ctrl-C saves the training; the same command resumes it, or shows its scores after its end.
+    If the search has trained this very configuration to its end in this home directory, its
+    weights are used. Ctrl-C saves the training; the same command resumes it, or shows its scores
+    after its end.
 
     Example: `automl-tf train best.yaml -o model --set training.max_steps=20000`
     """
     silence_libraries()
-    from automl_tf.config.files import read_export
-
     # A mistake in the file is reported before the heavy libraries are imported.
     asked = [] if devices is None else [f"trainer.devices={devices}"]
-    read = read_export(best, [*(overrides or []), *asked])
+    read = _read_training(best, [*(overrides or []), *asked], storage, home)
+    _train(read, output, tracking, home, quiet=quiet, as_json=as_json)
+
+
+def _read_training(best: str, overrides: list[str], storage: str | None, home: Path) -> "Export":
+    """Reads an export, or makes that of a study's best trial."""
+    from automl_tf.config.files import read_export
+
+    path = Path(best)
+    if path.exists() or path.suffix or path.name != best:
+        return read_export(path, overrides)
+    from automl_tf.search.export import export as export_trial
+
+    return read_export(path, overrides, export_trial(find_study(best, storage, home)))
+
+
+def release_best(
+    study: "optuna.Study", tracking: str | None, home: Path, *, quiet: bool, as_json: bool
+) -> None:
+    """Writes the bundle of a study's best trial, whose training the search has finished.
+
+    Raises:
+        typer.Exit: If it was interrupted.
+    """
+    from automl_tf.config.files import read_export
+    from automl_tf.release.train import finished_trial
+    from automl_tf.search.export import export as export_trial
+
+    name = study.study_name
+    try:
+        best = read_export(Path(name), text=export_trial(study))
+    except UserError:  # no training has ended yet
+        return
+    if finished_trial(best, home.absolute()) is None:
+        return  # its weights are in the home directory of another worker
+    _train(best, None, tracking, home, quiet=quiet, as_json=as_json)
+
+
+def _train(
+    export: "Export",
+    output: Path | None,
+    tracking: str | None,
+    home: Path,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Trains an export to its end, unless the search has, and prints what came of it.
+
+    Raises:
+        typer.Exit: If the training was interrupted or diverged.
+    """
     from automl_tf.cli.display import TrainingDisplay
     from automl_tf.release.train import TrainHooks
     from automl_tf.release.train import train as train_export
     from automl_tf.signals import stop_on_signals
     from automl_tf.training.events import Outcome
 
-    display = TrainingDisplay(read.training.max_steps, quiet=quiet or as_json)
+    display = TrainingDisplay(export.training.max_steps, quiet=quiet or as_json)
     with stop_on_signals() as stop, display:
         trained = train_export(
-            read,
+            export,
             home.absolute(),
             output,
             tracking,
             TrainHooks(display.validated, display.progress, stop.is_set),
         )
-    _tell_of_split(trained.num_split, read.data.max_length)
+    _tell_of_split(trained.num_split, export.data.max_length)
     if as_json:
         typer.echo(format_json(_trained_json(trained)))
     else:
@@ -129,6 +190,7 @@ def train(
 def _trained_json(trained: "TrainResult") -> dict[str, object]:
     fitted, test = trained.fitted, trained.test
     return {
+        "event": "TrainingEnded",
         "outcome": fitted.outcome.value,
         "step": fitted.step,
         "seconds": fitted.seconds,

@@ -3,13 +3,16 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automl_tf.config.base import STUDY_NAME_RULE, is_stored_name
 from automl_tf.errors import UserError
 from automl_tf.home import HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
+
+if TYPE_CHECKING:
+    import optuna
 
 DEFAULT_HOME = Path("runs")
 
@@ -83,3 +86,17 @@ def silence_libraries() -> None:
     except RuntimeError:
         # A container's user may have no name and no HOME, which MLflow fails without.
         os.environ["HOME"] = tempfile.gettempdir()
+
+
+def open_storage(storage: str | None, home: Path) -> "optuna.storages.RDBStorage":
+    """Opens the study database of the options."""
+    from automl_tf.search import storage as storages
+
+    return storages.open_storage(storage or storages.default_url(home), home.absolute())
+
+
+def find_study(name: str, storage: str | None, home: Path) -> "optuna.Study":
+    """Loads a study from the study database of the options."""
+    from automl_tf.search.opening import load_study
+
+    return load_study(open_storage(storage, home), name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from automl_tf.cli.models import release_best
 from automl_tf.cli.options import (
     DEFAULT_HOME,
     AsJson,
@@ -20,6 +21,8 @@ from automl_tf.cli.options import (
     StudyName,
     Tracking,
     check_study_name,
+    find_study,
+    open_storage,
     silence_libraries,
 )
 from automl_tf.errors import ExitCode, Place, UserError
@@ -28,8 +31,6 @@ from automl_tf.home import HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
 from automl_tf.redaction import redact_url
 
 if TYPE_CHECKING:
-    import optuna
-
     from automl_tf.search.run import Locations
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
@@ -92,6 +93,8 @@ def search(
         display.begin(StudyView.read(opened.study), opened.corpus)
         outcome = run.search(opened, places, pool, display.show)
         display.end(StudyView.read(opened.study), options, outcome)
+    if read.config.scheduler.kind == "freeze_thaw" and outcome.exit_code == ExitCode.SUCCESS:
+        release_best(opened.study, places.tracking, home, quiet=quiet, as_json=as_json)
     if outcome.error is not None:
         raise outcome.error
     if outcome.exit_code == ExitCode.FAILURE:
@@ -308,17 +311,3 @@ def _own_output() -> int:
     os.set_blocking(output, False)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return output
-
-
-def open_storage(storage: str | None, home: Path) -> "optuna.storages.RDBStorage":
-    """Opens the study database of the options."""
-    from automl_tf.search import storage as storages
-
-    return storages.open_storage(storage or storages.default_url(home), home.absolute())
-
-
-def find_study(name: str, storage: str | None, home: Path) -> "optuna.Study":
-    """Loads a study from the study database of the options."""
-    from automl_tf.search.opening import load_study
-
-    return load_study(open_storage(storage, home), name)

@@ -88,13 +88,18 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     return study
 
 
-def read_export(path: Path, overrides: Sequence[str] = ()) -> Export:
+def read_export(path: Path, overrides: Sequence[str] = (), text: str | None = None) -> Export:
     """Reads an export, with overrides in the form ``KEY=VALUE``.
+
+    Args:
+        path: The file.
+        overrides: Values that replace those of the file.
+        text: What the file would hold, if it has not been written.
 
     Raises:
         UserError: For any mistake in the file.
     """
-    return validate_document(Export, expand_preset(_overridden(read_yaml(path), overrides)))
+    return validate_document(Export, expand_preset(_overridden(read_yaml(path, text), overrides)))
 
 
 def to_yaml(

@@ -218,7 +218,8 @@ class TrainingConfig(Settings):
     ema: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
     """Share of the steps so far over which the weights are averaged: the mean age of a weight in
     the average. 0 does not average, 0.5 takes all steps alike. Validations judge the average and
-    the bundle holds it; the training goes on with the weights themselves."""
+    the bundle holds it; the training goes on with the weights themselves. It shrinks to nothing in
+    the cool-down, which does what averaging does."""
     average_checkpoints: Count = 1
     """Last validated weights that are averaged into the final model; 1 keeps the best alone."""
 

@@ -131,15 +131,19 @@ class Document:
         return replace(self, data=data, overrides=overrides)
 
 
-def read_yaml(path: Path) -> Document:
+def read_yaml(path: Path, text: str | None = None) -> Document:
     """Reads a file whose top level is a mapping.
+
+    Args:
+        path: The file, which errors name.
+        text: What it would hold, if it has not been written.
 
     Raises:
         UserError: If the file is missing, not UTF-8, not YAML, or not a mapping.
     """
-    text, reader = _text(path), _Reader(path)
+    reader = _Reader(path)
     try:
-        data = reader.read(text)
+        data = reader.read(_text(path) if text is None else text)
     except MarkedYAMLError as error:
         line = None if error.problem_mark is None else error.problem_mark.line + 1
         problem = str(error.problem or error).split("\n")[0]

@@ -78,7 +78,8 @@ def train(
 ) -> TrainResult:
     """Trains an export to its end, or resumes where an earlier call was interrupted.
 
-    A training that is finished, with its bundle in place, is not repeated.
+    A training that is finished, with its bundle in place, is not repeated. Where the trial that
+    was exported is this very training, and its weights are in this home, they are what is released.
 
     Args:
         export: The configuration with its provenance.
@@ -99,8 +100,11 @@ def train(
     output = output or HomeDirectory(home).bundle(label)
     directory = TrainingDirectory(HomeDirectory(home).training(label))
     with _only_here(directory.path):
-        if _holds_bundle(output, identity) and not directory.checkpoint.exists():
+        if _holds_bundle(output, identity) and not directory.is_begun:
             return _finished_before(output)
+        trial = finished_trial(export, home)
+        if trial is not None and not directory.is_begun:
+            directory.adopt(trial)
         try:
             data = prepare(config, HomeDirectory(home).cache, hooks.should_pause)
         except PreparationPausedError:
@@ -109,6 +113,22 @@ def train(
             precision = resolve_precision(config.training.precision, HomeDirectory(home).cache)
             training = _Training(export, config, data, run, hooks, precision)
             return training.complete(directory, output)
+
+
+def finished_trial(export: Export, home: Path) -> TrainingDirectory | None:
+    """Returns where a search has trained an export to its end; None if none has in this home.
+
+    Args:
+        export: The configuration with its provenance.
+        home: The home directory.
+    """
+    origin = export.provenance
+    if not origin.keys() >= {"study", "study_id", "trial", "corpus_fingerprint"}:
+        return None
+    path = HomeDirectory(home).trial(origin["study"], origin["study_id"], int(origin["trial"]))
+    directory = TrainingDirectory(path)
+    identity = TrainingIdentity.of(export.trial_config(), origin["corpus_fingerprint"])
+    return None if directory.result(identity) is None else directory
 
 
 def _corpus_fingerprint(export: Export, home: Path) -> str:
@@ -240,7 +260,10 @@ class _Training:
         logger = TrainingLogger(self.run, self.config, self.data)
         logger.begin({"num_parameters": float(self._size())}, self.precision)
 
+        validated: list[int] = []
+
         def observe(validation: Validation) -> Decision:
+            validated.append(validation.step)
             logger.validated(validation)
             self.hooks.validated(validation)
             return Decision.CONTINUE
@@ -249,6 +272,10 @@ class _Training:
         fitted = fit(self.config, self.data, directory.path, *callbacks, precision=self.precision)
         if fitted.outcome is not Outcome.FINISHED or fitted.best is None:
             return self._ended_early(fitted)
+        if not validated:  # by this call: the search or an earlier call has done all the steps
+            assert fitted.best_step is not None, "it is kept with the best scores"
+            scores = {"val_bleu": fitted.best.bleu, "val_chrf": fitted.best.chrf}
+            self.run.log_metrics(fitted.best_step, scores)
         return self._release(fitted, directory, output)
 
     def _release(
@@ -283,7 +310,7 @@ class _Training:
         )
         self.run.finish(RunState.COMPLETE)
         # Until here, a training that is killed does what follows the last step once more.
-        directory.checkpoint.unlink(missing_ok=True)
+        directory.release()
         registered = None if version is None else f"{name} version {version}"
         return TrainResult(fitted, output, tested, registered, num_split=num_split)
 

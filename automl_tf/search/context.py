@@ -112,5 +112,5 @@ class WorkerContext:
 
     def directory(self, number: int) -> Path:
         """Returns the directory of a trial's checkpoints."""
-        study = HomeDirectory(self.home).study(self.study.study_name, study_id_of(self.study))
-        return study / f"trial-{number:04d}"
+        home = HomeDirectory(self.home)
+        return home.trial(self.study.study_name, study_id_of(self.study), number)

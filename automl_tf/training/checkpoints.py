@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import logging
+import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +21,15 @@ from torch import Tensor
 
 from automl_tf.config.settings import TrainingConfig, TrialConfig, flatten
 from automl_tf.errors import Place, UserError
+from automl_tf.training.events import FitResult
 from automl_tf.training.schedule import first_cooldown_step
 
 LAST_CHECKPOINT = "last.ckpt"
 """File name of the checkpoint from which a training resumes."""
 BEST_WEIGHTS = "best.safetensors"
 """File name of the weights of the best validation."""
+FINISHED = "finished.json"
+"""File name of the result of a training that has done all its steps."""
 
 FORMAT = 2
 """Version of what a checkpoint holds, to be raised when an older one cannot be resumed."""
@@ -135,6 +139,49 @@ class TrainingDirectory:
         """The weights of the best validation."""
         return self.path / BEST_WEIGHTS
 
+    @property
+    def finished(self) -> Path:
+        """The result of a training that has done all its steps."""
+        return self.path / FINISHED
+
+    def record(self, identity: TrainingIdentity, result: FitResult) -> None:
+        """Keeps the result of a training that has done all its steps beside its best weights."""
+        text = json.dumps({_IDENTITY: dict(identity.settings), "result": result.to_json()})
+        partial = self.finished.with_suffix(".partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(self.finished)
+
+    def result(self, identity: TrainingIdentity) -> FitResult | None:
+        """Returns the result of a training that has done all its steps here.
+
+        None if it has not, if its weights are gone, or if it was another training.
+        """
+        if not (self.finished.exists() and self.best_weights.exists()):
+            return None
+        record = json.loads(self.finished.read_text(encoding="utf-8"))
+        if identity.first_difference(record[_IDENTITY]) is not None:
+            return None
+        return FitResult.from_json(record["result"])
+
+    def adopt(self, other: "TrainingDirectory") -> None:
+        """Copies the best weights and the result of the same training from its directory."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        partial = self.best_weights.with_suffix(".partial")
+        shutil.copyfile(other.best_weights, partial)
+        partial.replace(self.best_weights)
+        shutil.copyfile(other.finished, partial)
+        partial.replace(self.finished)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the training has a checkpoint, or a result that has not been released yet."""
+        return self.checkpoint.exists() or self.finished.exists()
+
+    def release(self) -> None:
+        """Removes the checkpoint and the result: only the best weights are left."""
+        self.checkpoint.unlink(missing_ok=True)
+        self.finished.unlink(missing_ok=True)
+
     def recent_weights(self, step: int) -> Path:
         """The weights of the validation at an optimizer step, kept for averaging."""
         return self.path / f"step-{step:07d}.safetensors"
@@ -185,6 +232,7 @@ class TrainingDirectory:
 
     def remove_weights(self) -> None:
         """Removes all weights, so that only the checkpoint is left."""
+        self.finished.unlink(missing_ok=True)
         self.best_weights.unlink(missing_ok=True)
         self.remove_temporary_files()
 

@@ -1,9 +1,11 @@
 """Values that a training exchanges with its caller: points, validations, decisions, results."""
 
+import dataclasses
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from automl_tf.scoring.scores import Scores
 from automl_tf.scoring.sentences import SentenceStatistics
@@ -132,6 +134,28 @@ class FitResult:
     best: Scores | None
     best_sentences: SentenceStatistics | None
     seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns values that ``from_json`` reads."""
+        sentences = self.best_sentences
+        return {
+            **dataclasses.asdict(self),
+            "outcome": self.outcome.value,
+            "best_sentences": None if sentences is None else sentences.to_text(),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "FitResult":
+        """Restores what ``to_json`` returned."""
+        best, sentences = values["best"], values["best_sentences"]
+        changed = {
+            "outcome": Outcome(values["outcome"]),
+            "best": None if best is None else Scores(**best),
+            "best_sentences": None
+            if sentences is None
+            else SentenceStatistics.from_text(sentences),
+        }
+        return cls(**{**values, **changed})
 
 
 Observer = Callable[[Validation], Decision]

@@ -52,10 +52,10 @@ def fit(  # noqa: PLR0913 - what to train, where, and the caller's side
 ) -> FitResult:
     """Trains one configuration and keeps the weights of its best validation.
 
-    If the directory contains a checkpoint of this training, it resumes from there. On the CPU the
-    result equals that of an uninterrupted run, bit by bit; on a GPU, up to the order in which
-    kernels add. With several devices, one process for each of them trains, and this process
-    answers their questions.
+    If the directory contains a checkpoint of this training, it resumes from there; if it contains
+    its result, that is returned at once. On the CPU the result equals that of an uninterrupted run,
+    bit by bit; on a GPU, up to the order in which kernels add. With several devices, one process
+    for each of them trains, and this process answers their questions.
 
     A pause during a validation abandons the validation: the training later resumes from its last
     checkpoint. Temporary files are removed when the training ends for good.
@@ -81,6 +81,8 @@ def fit(  # noqa: PLR0913 - what to train, where, and the caller's side
     identity = TrainingIdentity.of(config, data.fingerprint)
     if not is_owner():
         return FitResult(Outcome.LOST, 0, None, None, None, 0.0)
+    if (finished := files.result(identity)) is not None:
+        return finished
     checkpoint = files.open(identity)
     hooks = TrainingHooks(observer, progress, should_pause, is_owner)
     precision = precision or resolve_precision(config.training.precision)
@@ -96,6 +98,8 @@ def fit(  # noqa: PLR0913 - what to train, where, and the caller's side
     if not is_owner():
         return dataclasses.replace(result, outcome=Outcome.LOST)
     files.remove_temporary_files()
+    if result.outcome is Outcome.FINISHED and result.best is not None:
+        files.record(identity, result)
     return result
 
 

@@ -27,7 +27,7 @@ from automl_tf.training.events import Pause, never
 from automl_tf.training.graphs import StepGraphs, StepWork
 from automl_tf.training.loaders import TrainingStream
 from automl_tf.training.optimizer import MasterAdamW, rate_multipliers
-from automl_tf.training.schedule import learning_rate_factor
+from automl_tf.training.schedule import ema_factor, learning_rate_factor
 from automl_tf.training.validation import ValidationBatches, num_validated
 
 
@@ -93,8 +93,9 @@ class TranslationModule(L.LightningModule):
         add_gradients(batch)
         if (self.batches_done + 1) % self.config.training.accumulate == 0:
             step = self.trainer.global_step + 1
-            factor = learning_rate_factor(step, self.config.training)
-            self.master_optimizer.scale_learning_rates(factor)
+            training, optimizer = self.config.training, self.master_optimizer
+            optimizer.scale_learning_rates(learning_rate_factor(step, training))
+            optimizer.scale_ema(ema_factor(step, training))
             # Lightning's wrapper counts the step.
             self.optimizers().step()  # type: ignore[union-attr]
 

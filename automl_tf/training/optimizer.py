@@ -54,7 +54,9 @@ class FlatWeights:
         self._use(self._weights)
         is_own_master = self._weights.dtype == torch.float32
         self.masters = self._weights if is_own_master else self._weights.float()
-        self._ema = ema
+        self._peak_ema = ema
+        # A CUDA graph reads it from the GPU's memory at each update.
+        self._ema = torch.tensor(ema, dtype=torch.float32, device=self.masters.device)
         self.averages = self.masters.clone() if ema > 0 else None
         """Average of the masters after each update."""
         self.sums = self.masters.new_zeros(size + 2)
@@ -101,11 +103,16 @@ class FlatWeights:
         if self._weights is not self.masters:
             self._weights.copy_(self.masters)
 
+    def scale_ema(self, factor: float) -> None:
+        """Has the next updates averaged over a share of ``ema``."""
+        self._ema.fill_(self._peak_ema * factor)
+
     def average(self, num_updates: Tensor) -> None:
         """Takes the masters into their average.
 
         The newest weights after update t have the share 1 - (1 - 1/t)^(1/ema - 1), so that the
-        mean age of all is t times ``ema`` (Karras et al. 2024, section 3.1: gamma = 1/ema - 2).
+        mean age of all comes to t times ``ema`` (Karras et al. 2024, section 3.1, whose gamma is
+        1/ema - 2).
 
         Args:
             num_updates: Updates so far, at least one. Read on the device, as a CUDA graph must.
@@ -223,6 +230,10 @@ class MasterAdamW(torch.optim.AdamW):
             num_tokens: Number of the target tokens.
         """
         self._flat.add(loss, num_tokens)
+
+    def scale_ema(self, factor: float) -> None:
+        """Has the next updates averaged over a share of ``ema``; a factor of 0 does not average."""
+        self._flat.scale_ema(factor)
 
     def scale_learning_rates(self, factor: float) -> None:
         """Sets all learning rates to a share of their peaks."""

@@ -25,6 +25,20 @@ def learning_rate_factor(step: int, config: TrainingConfig) -> float:
     return DECAYS[config.schedule](step, config)
 
 
+def ema_factor(step: int, config: TrainingConfig) -> float:
+    """Returns what ``training.ema`` is multiplied by at an optimizer step.
+
+    What is averaged shrinks with the learning rate of the cool-down, which does to the noise of the
+    weights what averaging does (Hägele et al. 2024, section 4.1): a full cool-down ends with the
+    weights themselves.
+
+    Args:
+        step: The optimizer step, counted from one.
+        config: Kind of the schedule and its lengths.
+    """
+    return 1.0 if step <= config.warmup_steps else _remaining_share(step, config)
+
+
 def first_cooldown_step(config: TrainingConfig) -> int:
     """Returns the first optimizer step that another ``training.max_steps`` would change.
 

@@ -24,7 +24,7 @@ def test_a_study_is_searched_slice_by_slice_and_no_step_is_trained_twice(
         scheduler={"kind": "freeze_thaw"},
     )
     home = tmp_path / "home"
-    run("search", str(study), "--workers", "1", home=home)
+    said = run("search", str(study), "--workers", "1", home=home)
     view = board(home)
     assert view["counts"]["complete"] >= 1
     assert view["counts"]["failed"] == 0
@@ -36,3 +36,7 @@ def test_a_study_is_searched_slice_by_slice_and_no_step_is_trained_twice(
     assert all("is expected to end at BLEU" in trial["reason"] for trial in paused)
     exported = YAML(typ="safe").load(run("export", "tour", home=home))
     assert exported["training"]["max_steps"] == FULL
+    assert "test split:" in said
+    _, _, bundle = said.partition("bundle: ")
+    assert run("translate", bundle.splitlines()[0], home=home, text="a b\nc\n").count("\n") == 2
+    assert "was trained before" in run("train", "tour", home=home)

@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,16 @@ from pydantic import ValidationError
 
 from automl_tf.bundle.bundle import CARD, UNFINISHED, load, read_card
 from automl_tf.config.files import Export
-from automl_tf.data.prepare import PreparationPausedError
+from automl_tf.data.prepare import PreparationPausedError, prepare
 from automl_tf.decoding import ctranslate2
 from automl_tf.decoding.constraints import LengthBound
 from automl_tf.errors import UserError
 from automl_tf.home import HomeDirectory
 from automl_tf.release import train as release
 from automl_tf.release.train import TrainHooks, TrainResult, train
-from automl_tf.training.checkpoints import LAST_CHECKPOINT
-from automl_tf.training.events import Outcome, Validation
+from automl_tf.training.checkpoints import LAST_CHECKPOINT, TrainingDirectory
+from automl_tf.training.events import Decision, Outcome, Validation, never
+from automl_tf.training.fit import fit
 from tests.conftest import small_config
 
 
@@ -293,6 +296,49 @@ def test_what_follows_the_last_step_is_made_up_for(
     (training,) = (home / "training").iterdir()
     assert not (training / LAST_CHECKPOINT).exists()
     assert run(export_of(reversal), home).is_repeat
+
+
+def test_a_trial_that_has_trained_to_its_end_is_released_as_it_is(
+    reversal: dict, home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(reversal)
+    data = prepare(config, cache)
+    origin = {"study": "made", "study_id": str(uuid.UUID(int=7)), "trial": 3}
+    export = export_of(reversal, {**origin, "corpus_fingerprint": data.fingerprint})
+    trial = HomeDirectory(home).trial("made", origin["study_id"], 3)
+    trained = fit(config, data, trial, lambda _validation: Decision.CONTINUE)
+    with monkeypatch.context() as patch:
+        patch.setattr(release, "register_bundle", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(export, home, validated=refuse)
+    shutil.rmtree(trial)
+    done = run(export, home, validated=refuse)
+    assert done.fitted.to_json() == trained.to_json()
+    assert (done.is_repeat, done.model_version) == (False, "made version 1")
+    assert done.test is not None
+    assert load(done.bundle).card["seconds"] == trained.seconds
+    assert run(export, home).is_repeat
+
+
+@pytest.mark.parametrize("change", ["settings", "weights", "checkpoint"])
+def test_a_trial_that_is_another_training_is_not_released(
+    reversal: dict, home: Path, cache: Path, change: str
+) -> None:
+    config = small_config(reversal)
+    data = prepare(config, cache)
+    origin = {"study": "made", "study_id": str(uuid.UUID(int=7)), "trial": 3}
+    origin["corpus_fingerprint"] = data.fingerprint
+    trial = HomeDirectory(home).trial("made", origin["study_id"], 3)
+    paused = change == "checkpoint"
+    pause = (lambda: True) if paused else never
+    fit(config, data, trial, lambda _validation: Decision.CONTINUE, should_pause=pause)
+    if change == "weights":
+        TrainingDirectory(trial).remove_weights()
+    changes = {"training__learning_rate": 1e-3} if change == "settings" else {}
+    validated: list[Validation] = []
+    done = run(export_of(reversal, origin, **changes), home, validated=validated.append)
+    assert len(validated) == 3
+    assert done.bundle is not None
 
 
 def test_the_card_says_what_is_feasible(reversal: dict, home: Path) -> None:

@@ -1,6 +1,7 @@
 """The average of the weights: against a reference, and that the training does not notice it."""
 
 import copy
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from automl_tf.config.settings import TrainingConfig
 from automl_tf.data.prepare import prepare
 from automl_tf.training.checkpoints import LAST_CHECKPOINT, load_best
 from automl_tf.training.events import CurvePoint, Decision, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.optimizer import MasterAdamW
+from automl_tf.training.schedule import ema_factor, first_cooldown_step
 from tests.conftest import small_config
 
 
@@ -68,6 +71,28 @@ def test_equals_a_plain_average(ema: float, num_updates: int) -> None:
 def test_the_mean_age_is_the_share_of_the_updates(ema: float) -> None:
     updates = [{"age": torch.tensor(1.0 - number / 2000)} for number in range(2000)]
     assert float(reference(updates, ema)["age"]) == pytest.approx(ema, abs=1e-3)
+
+
+def test_a_factor_of_zero_does_not_average() -> None:
+    module = network()
+    optimizer = optimizer_of(module, 0.3)
+    for number in range(5):
+        update(module, optimizer, number)
+    optimizer.scale_ema(0.0)
+    update(module, optimizer, 6)
+    weights = snapshot(module)
+    for name, average in optimizer.full_precision(module).items():
+        torch.testing.assert_close(average, weights[name])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "cosine", "linear"])
+def test_the_average_shrinks_with_the_cooldown(schedule: str) -> None:
+    config = TrainingConfig(schedule=schedule, max_steps=1000, warmup_steps=100, cooldown=0.2)
+    begins = first_cooldown_step(config) if schedule in ("constant", "inverse_sqrt") else 101
+    factors = [ema_factor(step, config) for step in range(1, 1001)]
+    assert factors[: begins - 1] == [1.0] * (begins - 1)
+    assert all(later < earlier for earlier, later in itertools.pairwise(factors[begins - 1 :]))
+    assert factors[-1] < 0.01
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
