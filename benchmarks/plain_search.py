@@ -38,7 +38,7 @@ def main() -> None:
 
 def _run_trial(trial: optuna.Trial, study: Study, folder: Path) -> float:
     domains = study.space.domains.items()
-    params = {name: _suggest(trial, name, domain) for name, domain in domains}
+    params = {name: suggest(trial, name, domain) for name, domain in domains}
     config = study.trial_config(params, study.config.seed)
     data = prepare(config, folder / "cache")
     size = num_parameters(config.model, data.sizes, config.data.longest_sequence)
@@ -58,7 +58,8 @@ def _run_trial(trial: optuna.Trial, study: Study, folder: Path) -> float:
     return float("nan") if result.best is None else result.best.bleu
 
 
-def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Any:  # noqa: ANN401 - any setting
+def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Any:  # noqa: ANN401 - any setting
+    """Has the trial's sampler choose a setting from its domain."""
     if isinstance(domain, Choices):
         return trial.suggest_categorical(name, domain.choices)
     low, high = domain.ends()

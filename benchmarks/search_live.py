@@ -51,6 +51,14 @@ GOAL = 1 / 3
 WHOLE_SPLIT = {"training.validate_sentences": 0}
 """What makes every validation one of the whole split."""
 
+SHORT = {
+    "training.batch_tokens": 2048,
+    "training.max_steps": 900,
+    "training.validate_every": 100,
+    "training.warmup_steps": 150,
+}
+"""The trials of both: short trainings with an end of their own."""
+
 Rounds = Mapping[int, Mapping[str, Account]]
 """What each search has told, by seed and name."""
 
@@ -106,7 +114,7 @@ def _round(
 def _write_study(folder: Path, options: argparse.Namespace, seed: int) -> Path:
     """The study of both; plain leaves the sampler, the pruner and the budget alone."""
     config = read_study(options.study).config
-    corpus = config.corpus if options.folder is None else _in(options.folder, config.corpus)
+    corpus = config.corpus if options.folder is None else in_folder(options.folder, config.corpus)
     path = folder / "study.yaml"
     # All JSON is YAML.
     path.write_text(
@@ -115,7 +123,7 @@ def _write_study(folder: Path, options: argparse.Namespace, seed: int) -> Path:
                 "name": "search-live",
                 "space": str(config.space),
                 "corpus": corpus.model_dump(mode="json", exclude_none=True),
-                "fixed": {**config.fixed, **WHOLE_SPLIT},
+                "fixed": {**SHORT, **WHOLE_SPLIT},
                 "sampler": {"kind": "auto"},
                 "pruner": {"kind": "auto"},
                 "start_with_base": config.start_with_base,
@@ -127,7 +135,7 @@ def _write_study(folder: Path, options: argparse.Namespace, seed: int) -> Path:
     return path
 
 
-def _in(folder: Path, corpus: Corpus) -> Corpus:
+def in_folder(folder: Path, corpus: Corpus) -> Corpus:
     """The same corpus with its files in another folder."""
     assert isinstance(corpus, FilesCorpus), f"a corpus of kind {corpus.kind} lies in no folder"
 
