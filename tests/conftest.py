@@ -1,5 +1,6 @@
 """What many tests need: a small corpus, prepared, and configurations that train in seconds."""
 
+import gc
 import os
 import random
 import secrets
@@ -22,6 +23,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 # As the command line does: no telemetry, and a dead server is noticed at once.
 configure_mlflow()
+
+
+def pytest_collection_finish() -> None:
+    """Spares each training the search for garbage among all that the tests have imported."""
+    gc.collect()
+    gc.freeze()
+
 
 WORDS = ["eins", "zwei", "drei", "vier", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 

@@ -11,12 +11,15 @@ from automl_tf.signals import StopRequest, stop_on_signals
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_requests_the_stop_and_its_handler_comes_back(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with stop_on_signals() as stop:
-        assert not stop.is_set()
-        os.kill(os.getpid(), number)
-        assert stop.is_set()
-    assert signal.getsignal(number) is before
+    before = signal.signal(number, signal.default_int_handler)  # nohup would have it ignored
+    try:
+        with stop_on_signals() as stop:
+            assert not stop.is_set()
+            os.kill(os.getpid(), number)
+            assert stop.is_set()
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
 
 
 def test_only_interrupts_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

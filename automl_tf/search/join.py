@@ -1,6 +1,7 @@
 """Joins a study as a worker: this process trains. A search itself imports nothing of training."""
 
 import contextlib
+import gc
 import os
 import threading
 import time
@@ -82,6 +83,8 @@ def join(
         if (notice := _precision_notice(opened.record, locations.home)) is not None:
             writer.tell(LogMessage(notice))
         worker = Worker(context, confirming)
+        # Each trial ends with a search for garbage, which need not go through all the libraries.
+        gc.freeze()
         if leaves_with_parent:
             worker.work()
         else:

@@ -394,7 +394,7 @@ def test_workers_and_the_server_die_and_the_study_ends_as_if_they_had_not(
     postgresql: str, postgresql_server: PostgreSQL, tmp_path: Path, reversal: dict
 ) -> None:
     study = write_study(tmp_path, reversal, budget={"trials": 3})
-    words = ("--set", "training.max_steps=150")
+    words = ("--set", "training.max_steps=450")
     home = tmp_path / "home"
     crew = [start("worker", study, home, postgresql, *words) for _ in range(2)]
     lost = until_two_validations(crew[0]).splitlines()[-1].strip().partition(" step")[0]
