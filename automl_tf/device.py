@@ -191,6 +191,22 @@ def resolve_precision(
     return "bf16" if speed.bf16 >= LEAST_GAIN * speed.fp32 else "fp32"
 
 
+def core_flops(precision: Precision, cache: Path | None = None) -> float | None:
+    """Returns the floating-point operations a second of one core in matrix products.
+
+    Args:
+        precision: Their arithmetic.
+        cache: Directory that keeps measurements.
+
+    Returns:
+        The measured speed; None on a machine whose GPUs train.
+    """
+    if has_gpu():
+        return None
+    speed = product_speed(cache)
+    return 1e9 * (speed.bf16 if precision == "bf16" else speed.fp32)
+
+
 def inference_dtype() -> torch.dtype:
     """Returns the type of a model's numbers in translation: bf16 on GPUs that are fast at it.
 

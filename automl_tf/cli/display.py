@@ -20,6 +20,7 @@ from automl_tf.cli.text import (
     PlaceOptions,
     format_event,
     format_header,
+    format_plan,
     format_progress,
     format_summary,
 )
@@ -30,14 +31,15 @@ from automl_tf.search.pool import OutcomeKind, SearchOutcome
 from automl_tf.search.study_view import StudyView
 
 if TYPE_CHECKING:
+    from automl_tf.search.plan import SearchPlan
     from automl_tf.training.events import CurvePoint, Validation
 
 
 class Display(AbstractContextManager["Display"]):
     """Base class of the displays of a search. It shows nothing."""
 
-    def begin(self, view: StudyView, corpus: str) -> None:
-        """Shows the study as it stands before the search, and the corpus in words."""
+    def begin(self, view: StudyView, corpus: str, plan: "SearchPlan | None" = None) -> None:
+        """Shows the study before the search, the corpus in words, and what is planned."""
 
     def show(self, worker: int | None, event: Event) -> None:
         """Shows an event of a worker by its number, None for workers of other processes."""
@@ -56,6 +58,11 @@ class JsonDisplay(Display):
     def show(self, worker: int | None, event: Event) -> None:
         kind = type(event).__name__
         _print(format_json({"worker": worker, "event": kind, **dataclasses.asdict(event)}))
+
+    @override
+    def begin(self, view: StudyView, corpus: str, plan: "SearchPlan | None" = None) -> None:
+        if plan is not None:
+            _print(format_json({"event": "SearchPlanned", **dataclasses.asdict(plan)}))
 
     @override
     def end(self, view: StudyView, options: PlaceOptions, outcome: SearchOutcome) -> None:
@@ -85,9 +92,11 @@ class PlainDisplay(QuietDisplay):
         self._spent = 0
 
     @override
-    def begin(self, view: StudyView, corpus: str) -> None:
+    def begin(self, view: StudyView, corpus: str, plan: "SearchPlan | None" = None) -> None:
         self._spent = view.spent
         _print(format_header(self._config, self._workers, view, corpus))
+        if plan is not None and plan.num_trainings != 0:
+            _print(format_plan(plan))
 
     @override
     def show(self, worker: int | None, event: Event) -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -36,6 +37,9 @@ from automl_tf.search.events import (
 )
 from automl_tf.search.pool import SearchOutcome
 from automl_tf.search.study_view import StudyView
+
+if TYPE_CHECKING:
+    from automl_tf.search.plan import SearchPlan
 
 MAX_ENDED = 12
 """Ended trials that are shown."""
@@ -310,8 +314,8 @@ class LiveDisplay(PlainDisplay):
         self._live.stop()
 
     @override
-    def begin(self, view: StudyView, corpus: str) -> None:
-        super().begin(view, corpus)
+    def begin(self, view: StudyView, corpus: str, plan: "SearchPlan | None" = None) -> None:
+        super().begin(view, corpus, plan)
         self._state.begin(view)
         self._live.start()
 

@@ -80,7 +80,9 @@ def search(
     read = read_study(study, settings)
     from automl_tf.cli.live import choose_display
     from automl_tf.search import run
+    from automl_tf.search.launchers.local import num_threads
     from automl_tf.search.launchers.placement import Placement, create_pool
+    from automl_tf.search.plan import Crew, plan
     from automl_tf.search.study_view import StudyView
 
     places = _places(home, storage, tracking)
@@ -90,7 +92,12 @@ def search(
     opened = run.open_search(read, places, trains_here=on is None)
     options = place_options(home, storage, tracking)
     with choose_display(read.config, pool.size, quiet=quiet, as_json=as_json) as display:
-        display.begin(StudyView.read(opened.study), opened.corpus)
+        view = StudyView.read(opened.study)
+        planned = None
+        if on is None:
+            crew = Crew(pool.size, num_threads(run.devices_of_a_trial(read)))
+            planned = plan(opened.record, view.trials, crew, places.home / "cache")
+        display.begin(view, opened.corpus, planned)
         outcome = run.search(opened, places, pool, display.show)
         display.end(StudyView.read(opened.study), options, outcome)
     if read.config.scheduler.kind == "freeze_thaw" and outcome.exit_code == ExitCode.SUCCESS:

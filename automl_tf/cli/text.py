@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from automl_tf.config.study import StudyConfig
 from automl_tf.formatting import (
+    HOUR,
     format_amount,
     format_count,
     format_counts,
@@ -30,6 +32,9 @@ from automl_tf.search.events import (
 )
 from automl_tf.search.pool import OutcomeKind, SearchOutcome
 from automl_tf.search.study_view import LEAST_FOR_IMPORTANCE, StudyView, TrialView
+
+if TYPE_CHECKING:
+    from automl_tf.search.plan import SearchPlan
 
 PlaceOptions = Mapping[str, str]
 """Values of ``--home``, ``--storage`` and ``--tracking`` that the next commands need."""
@@ -61,6 +66,18 @@ def format_header(config: StudyConfig, workers: int, view: StudyView, corpus: st
         f"study {config.name}: {format_plural(config.budget.trials, 'trial')}{done}{again}, "
         f"{format_plural(workers, 'worker')}, "
         f"sampler {config.sampler.kind}, pruner {config.pruner.kind}\n{corpus}"
+    )
+
+
+def format_plan(plan: "SearchPlan") -> str:
+    """Returns a line that says what a search is about to take."""
+    needs = f"up to {plan.memory_mb / 1e3:.1f} GB of memory and {plan.disk_mb / 1e3:.1f} GB of disk"
+    if plan.seconds_a_training is None or plan.hours is None or plan.num_trainings is None:
+        return f"plan: {needs}"
+    trainings = format_plural(plan.num_trainings, "whole training")
+    return (
+        f"plan: about {format_duration(HOUR * plan.hours)}, {trainings} of about "
+        f"{format_duration(plan.seconds_a_training)}; {needs}"
     )
 
 

@@ -74,7 +74,7 @@ def feasible(
 
     def is_feasible(params: Mapping[str, Any]) -> bool:
         config = complete(params)
-        vocab, extent = _asked_vocab(config), Extent.unknown(config)
+        vocab, extent = asked_vocab(config), Extent.unknown(config)
         return all(
             _FORMULAS[name](config, vocab, extent, auto) <= limit for name, limit in limits.items()
         )
@@ -105,7 +105,7 @@ def operations_of_a_step(study: Study) -> Callable[[Mapping[str, Any]], float]:
     def operations(params: Mapping[str, Any]) -> float:
         config = complete(params)
         tokens = config.training.accumulate * config.training.batch_tokens
-        return tokens * flops_per_token(config.model, _asked_vocab(config))
+        return tokens * flops_per_token(config.model, asked_vocab(config))
 
     return operations
 
@@ -119,7 +119,7 @@ def memory(study: Study, auto: Precision | None = None) -> Callable[[Mapping[str
 
     def megabytes(params: Mapping[str, Any]) -> float:
         config = complete(params)
-        vocab, extent = _asked_vocab(config), Extent.unknown(config)
+        vocab, extent = asked_vocab(config), Extent.unknown(config)
         return _FORMULAS[ESTIMATED_MEMORY](config, vocab, extent, auto)
 
     return megabytes
@@ -130,7 +130,7 @@ def _arithmetic(config: TrialConfig, auto: Precision | None) -> Arithmetic:
     return arithmetic_here(auto if setting == "auto" and auto else resolve_precision(setting))
 
 
-def _asked_vocab(config: TrialConfig) -> VocabSizes:
+def asked_vocab(config: TrialConfig) -> VocabSizes:
     """The vocabularies at the size that is asked for: before the corpus is prepared."""
     size = config.data.vocab_size
     return VocabSizes(size, size, joint=config.data.joint_vocab, outputs=size)
