@@ -32,6 +32,7 @@ from automl_tf.search.optuna_compat import delete_intermediate_values
 from automl_tf.search.ownership import MAX_LOSSES, Heartbeat, Ownership, count_loss
 from automl_tf.search.pruners.build import decide
 from automl_tf.search.schema import FailureKind
+from automl_tf.search.sessions import begin_session, end_session
 from automl_tf.search.trial_result import (
     LOST,
     TrialResult,
@@ -179,6 +180,8 @@ class _TrialRunner:
             return self._refused(limit)
         self._begin_or_resume(TrainingIdentity.of(config, data.fingerprint))
         self._logger.begin(config, data, known, context.precision(config))
+        worker = self._trial.user_attrs.get(schema.WORKER, "")
+        begin_session(self._trial, worker, max(schema.validations(self._trial), default=0))
         directory = context.directory(self._trial.number)
         hooks = (self._observe, self._progress, self._should_pause)
         precision, is_owner = context.precision(config), self._is_owner
@@ -360,6 +363,7 @@ class _TrialRunner:
         if result.state != TrialState.WAITING and not self._is_among_best(result):
             trial.set_user_attr(schema.SENTENCES, {})
         trial.set_user_attr(schema.REASON, result.reason)
+        end_session(trial, max(schema.validations(trial), default=0), result.reason)
         if result.state == TrialState.FAIL:
             trial.set_user_attr(schema.FAILURE, result.failure)
         self._logger.end(RUN_STATES[result.state], result.reason)

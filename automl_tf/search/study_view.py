@@ -3,7 +3,7 @@
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import optuna
@@ -35,8 +35,10 @@ from automl_tf.search.schema import (
     WORKER,
     FailureKind,
     Origin,
+    StoppedForecast,
     StudyRecord,
     failure_kind,
+    forecast_at_stop,
     is_feasible,
     is_paused,
     num_validated,
@@ -44,6 +46,7 @@ from automl_tf.search.schema import (
     study_id_of,
     validations,
 )
+from automl_tf.search.sessions import Session, sessions
 
 LEAST_FOR_IMPORTANCE = 8
 """Finished trials below which an importance would be read off noise."""
@@ -81,6 +84,8 @@ class TrialView:
         max_steps: Optimizer steps of the whole of it, once its settings are drawn.
         worker: Host, process and start of the worker that has it or had it last.
         confirms: In a study of confirmations, the trial of the search that it repeats.
+        sessions: Each time that a worker trained it, in all attempts.
+        forecast: What is expected of its final BLEU, if it was paused or pruned.
     """
 
     number: int
@@ -106,6 +111,8 @@ class TrialView:
     max_steps: int | None = None
     worker: str | None = None
     confirms: int | None = None
+    sessions: tuple[Session, ...] = ()
+    forecast: StoppedForecast | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -158,6 +165,8 @@ class TrialView:
             "max_steps": self.max_steps,
             "worker": self.worker,
             "confirms": self.confirms,
+            "sessions": [asdict(session) for session in self.sessions],
+            "forecast": None if self.forecast is None else asdict(self.forecast),
         }
 
 
@@ -330,6 +339,8 @@ def _view(
         max_steps=max_steps,
         worker=attributes.get(WORKER),
         confirms=attributes.get(CONFIRMS),
+        sessions=tuple(sessions(trial)),
+        forecast=forecast_at_stop(trial),
     )
 
 

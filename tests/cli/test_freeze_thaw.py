@@ -33,6 +33,10 @@ def test_a_study_is_searched_slice_by_slice_and_no_step_is_trained_twice(
         steps = [int(step) for step in trial["intermediate"]]
         assert steps == list(range(EVERY, max(steps) + 1, EVERY)), trial
         assert trial["attempt"] == 1
+        ends = [session["to_step"] for session in trial["sessions"]]
+        assert [session["from_step"] for session in trial["sessions"]] == [0, *ends[:-1]]
+        assert ends[-1] == max(steps)
+        assert trial["sessions"][-1]["reason"] == trial["reason"]
     assert all("is expected to end at BLEU" in trial["reason"] for trial in paused)
     exported = YAML(typ="safe").load(run("export", "tour", home=home))
     assert exported["training"]["max_steps"] == FULL

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import optuna.visualization as optuna_figures
 from plotly.colors import sample_colorscale
 
 from automl_tf.config.space import Choices
-from automl_tf.formatting import format_duration, format_list, format_setting
+from automl_tf.formatting import format_list, format_setting
 from automl_tf.search.analysis import REFERENCE, completed, hypervolume_history
 from automl_tf.search.report.material import OBJECTIVES, Material
 from automl_tf.search.report.style import (
@@ -24,7 +23,6 @@ from automl_tf.search.report.style import (
     texts,
     unfinished,
 )
-from automl_tf.search.report.summary import cost_words
 from automl_tf.search.study_view import LEAST_FOR_IMPORTANCE, TrialView
 
 GROWING: Final = (
@@ -177,42 +175,6 @@ def _hypervolumes(material: Material) -> Figure:
         yaxis={"title": {"text": "hypervolume"}},
     )
     return Figure("hypervolume", "Hypervolume by trial", plot, height=280)
-
-
-def timeline(material: Material) -> Panel:
-    """Draws when each trial ran."""
-    text = " ".join(cost_words(material))
-    drawn = optuna_figures.plot_timeline(material.bleu_study).to_plotly_json()
-    bars = [trace for trace in drawn["data"] if trace["name"] != "WAITING"]
-    if not bars:
-        return Panel(text)
-    for trace in bars:
-        ran = [milliseconds / 1000 for milliseconds in trace["x"]]
-        rows = [material.view.trials[number] for number in trace["y"]]
-        words = [_session(*pair) for pair in zip(rows, ran, strict=True)]
-        trace.update(texts(words))
-    # Optuna stores local times without their zone.
-    zone = f"UTC{datetime.now(tz=UTC).astimezone().isoformat()[-6:]}"
-    plot = restyled(
-        {**drawn, "data": bars},
-        bargap=0.25,
-        xaxis={"type": "date", "title": {"text": f"local time of the workers ({zone} here)"}},
-        yaxis={"title": {"text": "trial"}, "autorange": "reversed", "tickformat": "d"},
-    )
-    text += (
-        " Each bar is a trial, and says on which worker it ran. A trial that was interrupted shows "
-        "its last session."
-    )
-    height = min(120 + 14 * len(material.view.trials), 900)
-    return Panel(text, [Figure("timeline", "Start and end of each trial", plot, height)])
-
-
-def _session(trial: TrialView, seconds: float) -> str:
-    """Describes a bar: the best BLEU, the duration and the worker."""
-    host, _, process = (trial.worker or "").partition(":")
-    place = f" on {host}, process {process.partition(':')[0]}" if host else ""
-    best = "" if trial.best_bleu is None else f"best BLEU {trial.best_bleu:.2f}<br>"
-    return hover(trial, f"{best}{format_duration(seconds)}{place}")
 
 
 def importance(material: Material) -> Panel:

@@ -80,6 +80,7 @@ def verdict(material: Material) -> list[str]:
         *_against_base(material, winner),
         # Fresh seeds say more of both.
         *([] if is_confirmed else [*_against_next(material, winner), TRUST]),
+        *_against_waiting(material, winner),
         *([] if confirmation is None else confirmation_words(confirmation)),
         *ending,
     ]
@@ -186,6 +187,24 @@ def _no_score(base: TrialView, winner: TrialView) -> str:
     return "has not ended yet."
 
 
+def _against_waiting(material: Material, winner: TrialView) -> Iterator[str]:
+    """Compares the winner with the forecast of the most promising trial that waits."""
+    waiting = [
+        (trial.forecast, trial)
+        for trial in material.view.trials
+        if trial.is_paused and trial.forecast is not None
+    ]
+    if not waiting or winner.best_bleu is None:
+        return
+    forecast, trial = max(waiting, key=lambda pair: pair[0].p95)
+    place = "below" if forecast.p95 < winner.best_bleu else "not below"
+    yield (
+        f"Of the trials that wait, {trial.number} promises most: it is expected to end at BLEU "
+        f"{format_score(forecast.median)}, in one case of twenty above "
+        f"{format_score(forecast.p95)}, which is {place} the winner."
+    )
+
+
 def _against_next(material: Material, winner: TrialView) -> Iterator[str]:
     """Compares the winner with the next best trial, in a sentence."""
     others = [trial for trial in material.complete if trial is not winner]
@@ -259,11 +278,24 @@ def cost_words(material: Material) -> list[str]:
         lines.append("Nothing was pruned: the study has no pruner.")
     else:
         lines.append("No trial has been pruned yet, so no time was saved.")
+    lines += _shares(material, spent.trained)
     untrained = sum(not trial.is_feasible for trial in material.view.trials)
     if untrained:
         broke = format_plural(untrained, "proposal")
         lines.append(f"{broke} broke a constraint and cost no training.")
     return lines
+
+
+def _shares(material: Material, trained: float) -> Iterator[str]:
+    """Says what share of a freeze-thaw search the winner had, and what those put aside."""
+    if material.config.scheduler.kind != "freeze_thaw" or material.winner is None:
+        return
+    aside = [trial.seconds for trial in material.view.trials if trial.is_paused]
+    share = material.winner.seconds / trained
+    yield (
+        f"{share:.0%} of it went into the winner, {sum(aside) / trained:.0%} into "
+        f"{format_plural(len(aside), 'trial')} that {'waits' if len(aside) == 1 else 'wait'}."
+    )
 
 
 def circumstances(material: Material) -> list[tuple[str, str]]:
