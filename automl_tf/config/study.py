@@ -229,6 +229,9 @@ class Budget(Settings):
     hours: Annotated[float, Field(gt=0)] | None = None
     """Hours of wall time of one call of ``search``; the trials that then run are paused. The
     sampler `auto` then prefers short trainings that promise as much."""
+    until: Literal["spent", "worthwhile"] = "spent"
+    """`spent` uses all of it. `worthwhile` ends the search before, once the scheduler `freeze_thaw`
+    expects less than 0.1 BLEU of what it would do for the cost of another full training."""
 
 
 class Confirm(Settings):
@@ -320,6 +323,12 @@ class StudyConfig(Settings):
     @model_validator(mode="after")
     def _fits_the_scheduler(self) -> "StudyConfig":
         if self.scheduler.kind == "fifo":
+            if self.budget.until == "worthwhile":
+                raise MisfitError(
+                    "budget.until = worthwhile needs what the scheduler freeze_thaw expects, and "
+                    "scheduler.kind = fifo. Use scheduler: {kind: freeze_thaw}, or until: spent.",
+                    "budget.until",
+                )
             return self
         if len(self.objectives) > 1:
             raise MisfitError(

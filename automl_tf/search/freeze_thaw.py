@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -28,11 +29,14 @@ from automl_tf.search.samplers.prior_gp import PriorGPSampler
 from automl_tf.search.scheduling import (
     BegunTrial,
     Candidate,
+    Choice,
     Status,
     candidates,
     choose,
     final_score,
+    is_worthwhile,
 )
+from automl_tf.search.sessions import sessions
 
 SAFETY = 0.8
 """Share of the time that is left which a plan uses: speeds vary, and the test split comes last."""
@@ -62,6 +66,13 @@ class Assignment:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Ending:
+    """Nothing is left for a free worker to train, and why."""
+
+    reason: str
+
+
 class FreezeThaw:
     """The scheduler of a study.
 
@@ -83,8 +94,8 @@ class FreezeThaw:
         sampler: PriorGPSampler,
         seconds_left: float | None,
         released: int | None = None,
-    ) -> Assignment | None:
-        """Returns what a free worker trains next; None if nothing is worth it or can end in time.
+    ) -> Assignment | Ending:
+        """Returns what a free worker trains next.
 
         Args:
             study: The study.
@@ -110,7 +121,7 @@ class FreezeThaw:
             options.append(Candidate(None, full, full * plan.validate_every / plan.steps(proposed)))
             configurations.append(proposed)
         if not options:
-            return None
+            return Ending("all trials of the budget have ended")
         complete = _complete_curves(begun)
         expected = [
             final_score(trial, complete, self._prior).median
@@ -124,8 +135,16 @@ class FreezeThaw:
             plan.budget,
             max(expected, default=None),
         )
+        return self._assigned(choice, trials, plan)
+
+    def _assigned(
+        self, choice: Choice | None, trials: Sequence[FrozenTrial], plan: "_Plan"
+    ) -> Assignment | Ending:
         if choice is None:
-            return None
+            return Ending("nothing can end in time")
+        ends_early = self._config.budget.until == "worthwhile"
+        if ends_early and not is_worthwhile(choice, *_spent(trials, plan)):
+            return Ending(f"more is not worth its cost: {choice.reason}")
         if choice.number is None:
             return Assignment(None, reason=choice.reason)
         return Assignment(choice.number, plan.shortened(trials[choice.number]), choice.reason)
@@ -148,8 +167,8 @@ class FreezeThaw:
         if schema.MAX_STEPS in study.get_trials(deepcopy=False)[number].user_attrs:
             return None
         assigned = self.next(study, sampler, seconds_left, released=number)
-        if assigned is None:
-            return "it cannot end in time"
+        if isinstance(assigned, Ending):
+            return assigned.reason
         if assigned.number != number:
             return assigned.reason
         return (
@@ -282,6 +301,29 @@ def _begun(
         cost = plan.cost(steps, trial.params)
         found.append(BegunTrial(trial.number, status, curve, steps, cost))
     return found
+
+
+def _spent(trials: Sequence[FrozenTrial], plan: _Plan) -> tuple[float, float]:
+    """Returns what all trials have cost, and how much of it since the best of them was complete.
+
+    In full trainings.
+    """
+    begun = [trial for trial in trials if _is_begun(trial)]
+    spent = sum(plan.cost(_last_step(trial), trial.params) for trial in begun)
+    complete = [trial for trial in begun if trial.state == TrialState.COMPLETE]
+    if not complete:
+        return spent, 0.0
+    best = max(complete, key=lambda trial: trial.values[0])
+    assert best.datetime_complete is not None, "it is complete"
+    # Optuna stores local times without their zone.
+    at = best.datetime_complete.astimezone()
+    later = (
+        plan.cost((session.to_step or _last_step(trial)) - session.from_step, trial.params)
+        for trial in begun
+        for session in sessions(trial)
+        if datetime.fromisoformat(session.began) > at
+    )
+    return spent, sum(later)
 
 
 def _complete_curves(begun: Sequence[BegunTrial]) -> list[LearningCurve]:

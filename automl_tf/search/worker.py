@@ -17,7 +17,7 @@ from automl_tf.search.confirmation import num_running, open_confirmation, queue_
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.events import LogMessage
 from automl_tf.search.export import trials_to_keep
-from automl_tf.search.freeze_thaw import FreezeThaw
+from automl_tf.search.freeze_thaw import Ending, FreezeThaw
 from automl_tf.search.objective import MAX_IO_ERRORS, run_trial
 from automl_tf.search.optuna_compat import reserve_trial, sampled, start_waiting, trial_id_of
 from automl_tf.search.ownership import (
@@ -225,7 +225,8 @@ def _reserve_scheduled(
     assigned = scheduler.next(
         context.study, context.proposing_sampler(trials), context.seconds_left
     )
-    if assigned is None:
+    if isinstance(assigned, Ending):
+        context.tell(LogMessage(f"no more is begun: {assigned.reason}"))
         return None
     if assigned.number is None:
         return _take(context, None)

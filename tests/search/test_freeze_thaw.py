@@ -14,9 +14,10 @@ from automl_tf.config.files import read_study
 from automl_tf.config.space import Choices, Range
 from automl_tf.errors import UserError
 from automl_tf.search.context import WorkerContext
-from automl_tf.search.freeze_thaw import SAFETY, Assignment
+from automl_tf.search.freeze_thaw import SAFETY, Assignment, Ending
 from automl_tf.search.optuna_compat import trial_id_of
 from automl_tf.search.schema import ATTEMPT, MAX_STEPS, SECONDS, VALIDATIONS, note_forecast
+from automl_tf.search.sessions import begin_session
 from tests.cli.studies import write_study
 from tests.search.making import bench, claim, definition, finish, pause, worker_of
 
@@ -74,7 +75,7 @@ def _new(worker: WorkerContext) -> int:
     return claimed.ownership.trial_id
 
 
-def next_of(worker: WorkerContext, seconds: float | None = None) -> Assignment | None:
+def next_of(worker: WorkerContext, seconds: float | None = None) -> Assignment | Ending:
     assert worker.freeze_thaw is not None
     sampler = worker.proposing_sampler(worker.study.get_trials(deepcopy=False))
     return worker.freeze_thaw.next(worker.study, sampler, seconds)
@@ -93,7 +94,7 @@ def test_with_no_trial_left_to_begin_the_one_that_promises_more_goes_on(tmp_path
     pause(worker, first)
     pause(worker, second)
     assigned = next_of(worker)
-    assert assigned is not None
+    assert isinstance(assigned, Assignment)
     assert (assigned.number, assigned.max_steps) == (second.number, None)
     assert str(second.number) in assigned.reason
 
@@ -120,7 +121,7 @@ def test_the_last_training_is_shortened_so_that_it_ends_in_time(
     lengths = []
     while seconds > 0:
         assigned = next_of(worker, seconds)
-        if assigned is not None and assigned.max_steps is not None:
+        if isinstance(assigned, Assignment) and assigned.max_steps is not None:
             lengths.append((seconds, assigned.max_steps))
         seconds -= EVERY * STEP_SECONDS
     assert lengths, "time comes to an end"
@@ -140,7 +141,7 @@ def test_a_shortened_training_that_was_interrupted_goes_on_first(tmp_path: Path)
     pause(worker, good)
     worker.storage.set_trial_user_attr(trial_id_of(poor), MAX_STEPS, 400)
     assigned = next_of(worker)
-    assert assigned is not None
+    assert isinstance(assigned, Assignment)
     assert (assigned.number, assigned.max_steps) == (poor.number, None)
 
 
@@ -170,7 +171,7 @@ def test_costs_are_told_in_full_trainings(tmp_path: Path, hours: float | None) -
         validate(worker, trial, {100: 10.0, 200: 20.0})
         pause(worker, trial)
     assigned = next_of(worker, None if hours is None else 3600 * hours)
-    assert assigned is not None
+    assert isinstance(assigned, Assignment)
     cost = re.search(r"for ([\d.]+) full trainings", assigned.reason)
     assert cost is not None
     assert 0.2 < float(cost[1]) < 4.0
@@ -179,7 +180,25 @@ def test_costs_are_told_in_full_trainings(tmp_path: Path, hours: float | None) -
 def test_nothing_is_left_once_all_trials_are_complete(tmp_path: Path) -> None:
     worker = context(tmp_path, trials=1)
     finish(worker, claim(worker), steps=(1000, FULL))
-    assert next_of(worker) is None
+    assert next_of(worker) == Ending("all trials of the budget have ended")
+
+
+@pytest.mark.parametrize("until", ["spent", "worthwhile"])
+@pytest.mark.parametrize("num_complete", [2, 8])
+def test_a_search_may_end_once_more_is_not_worth_its_cost(
+    tmp_path: Path, until: str, num_complete: int
+) -> None:
+    worker = context(tmp_path, trials=20, until=until)
+    for _ in range(num_complete):
+        if (trial := claim(worker)) is None:
+            break
+        begin_session(trial, "laptop:1:1", 0)
+        # As good as it gets: nothing is expected of another one.
+        finish(worker, trial, bleu=60.0 - trial.number / 100, steps=(1000, FULL))
+    assigned = next_of(worker)
+    ends = until == "worthwhile" and num_complete == 8
+    assert isinstance(assigned, Ending) == ends
+    assert not ends or "not worth its cost" in assigned.reason
 
 
 @pytest.mark.parametrize(
@@ -191,6 +210,11 @@ def test_nothing_is_left_once_all_trials_are_complete(tmp_path: Path) -> None:
             "one objective",
         ),
         ({"sampler": {"kind": "tpe"}}, {}, "sampler auto predicts"),
+        (
+            {"scheduler": {"kind": "fifo"}, "budget": {"until": "worthwhile"}},
+            {},
+            "budget.until = worthwhile",
+        ),
         ({"fixed": {"training.schedule": "cosine"}}, {}, "training.schedule = cosine"),
         (
             {"fixed": {"training.batch_tokens": 256, "training.warmup_steps": 5}},
