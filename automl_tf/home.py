@@ -1,5 +1,6 @@
 """Where everything that the program writes is: variables that say so, and the home directory."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,14 @@ TRACKING_VARIABLE = "AUTOML_TF_TRACKING"
 
 SHORT_ID = 8
 """Characters of a study's identifier that tell studies of one name apart on disk."""
+
+
+DEFAULT_HOME = Path("runs")
+
+
+def default_home() -> Path:
+    """Returns the home directory where none is given: that of the environment, or ``runs``."""
+    return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
 
 
 @dataclass(frozen=True)

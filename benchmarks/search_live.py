@@ -115,6 +115,8 @@ def _write_study(folder: Path, options: argparse.Namespace, seed: int) -> Path:
     """The study of both; plain leaves the sampler, the pruner and the budget alone."""
     config = read_study(options.study).config
     corpus = config.corpus if options.folder is None else in_folder(options.folder, config.corpus)
+    # The shipped study trains in full; another one says itself how long a trial is.
+    fixed = SHORT if options.study == STUDY else config.fixed
     path = folder / "study.yaml"
     # All JSON is YAML.
     path.write_text(
@@ -123,7 +125,7 @@ def _write_study(folder: Path, options: argparse.Namespace, seed: int) -> Path:
                 "name": "search-live",
                 "space": str(config.space),
                 "corpus": corpus.model_dump(mode="json", exclude_none=True),
-                "fixed": {**SHORT, **WHOLE_SPLIT},
+                "fixed": {**fixed, **WHOLE_SPLIT},
                 "sampler": {"kind": "auto"},
                 "pruner": {"kind": "auto"},
                 "start_with_base": config.start_with_base,

@@ -8,7 +8,6 @@ import typer
 
 from automl_tf.cli.lines import read_blocks
 from automl_tf.cli.options import (
-    DEFAULT_HOME,
     AsJson,
     Home,
     Overrides,
@@ -21,6 +20,7 @@ from automl_tf.cli.options import (
 )
 from automl_tf.errors import ExitCode, Place, UserError
 from automl_tf.formatting import format_duration, format_json, format_plural, format_score
+from automl_tf.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
     import optuna

@@ -14,8 +14,6 @@ from automl_tf.home import HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
 if TYPE_CHECKING:
     import optuna
 
-DEFAULT_HOME = Path("runs")
-
 
 def check_study_name(name: str | None) -> str | None:
     """Returns a study's name, or raises a UserError if no study can have it."""

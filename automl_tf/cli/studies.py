@@ -12,7 +12,6 @@ import typer
 
 from automl_tf.cli.models import release_best
 from automl_tf.cli.options import (
-    DEFAULT_HOME,
     AsJson,
     Home,
     Overrides,
@@ -27,10 +26,16 @@ from automl_tf.cli.options import (
 )
 from automl_tf.errors import ExitCode, Place, UserError
 from automl_tf.formatting import HOUR, format_json
-from automl_tf.home import HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
+from automl_tf.home import DEFAULT_HOME, HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
 from automl_tf.redaction import redact_url
 
 if TYPE_CHECKING:
+    import optuna
+
+    from automl_tf.cli.text import PlaceOptions
+    from automl_tf.config.study import Study
+    from automl_tf.search.launchers.placement import Placement
+    from automl_tf.search.pool import SearchOutcome
     from automl_tf.search.run import Locations
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
@@ -78,36 +83,71 @@ def search(
     settings = [*(overrides or []), *limits]
     # A mistake in the files is reported before the heavy libraries are imported.
     read = read_study(study, settings)
-    from automl_tf.cli.live import choose_display
-    from automl_tf.search import run
-    from automl_tf.search.launchers.local import num_threads
-    from automl_tf.search.launchers.placement import Placement, create_pool
-    from automl_tf.search.plan import Crew, plan
-    from automl_tf.search.study_view import StudyView
+    from automl_tf.search.launchers.placement import Placement
 
-    places = _places(home, storage, tracking)
+    places = places_of(home, storage, tracking)
     placement = Placement(on, workers, workers_per_gpu, gpus_per_trial)
-    arguments = _worker_arguments(study, settings, home)
-    pool = create_pool(arguments, read, places, placement, functools.partial(typer.echo, err=True))
-    opened = run.open_search(read, places, trains_here=on is None)
     options = place_options(home, storage, tracking)
-    with choose_display(read.config, pool.size, quiet=quiet, as_json=as_json) as display:
-        view = StudyView.read(opened.study)
-        planned = None
-        if on is None:
-            crew = Crew(pool.size, num_threads(run.devices_of_a_trial(read)))
-            planned = plan(opened.record, view.trials, crew, places.home / "cache")
-        display.begin(view, opened.corpus, planned)
-        outcome = run.search(opened, places, pool, display.show)
-        display.end(StudyView.read(opened.study), options, outcome)
+    opened, outcome = run_search(
+        read, study, settings, places, placement, options, quiet=quiet, as_json=as_json
+    )
     if read.config.scheduler.kind == "freeze_thaw" and outcome.exit_code == ExitCode.SUCCESS:
-        release_best(opened.study, places.tracking, home, quiet=quiet, as_json=as_json)
+        release_best(opened, places.tracking, home, quiet=quiet, as_json=as_json)
     if outcome.error is not None:
         raise outcome.error
     if outcome.exit_code == ExitCode.FAILURE:
         typer.secho(f"error: {outcome.reason}", err=True, fg="red")
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+
+
+def run_search(
+    read: "Study",
+    path: Path,
+    settings: list[str],
+    places: "Locations",
+    placement: "Placement",
+    options: "PlaceOptions",
+    *,
+    quiet: bool = False,
+    as_json: bool = False,
+) -> "tuple[optuna.Study, SearchOutcome]":
+    """Runs a study until its budget is spent, and shows it.
+
+    Args:
+        read: The study.
+        path: Its file, which workers read as well.
+        settings: Overrides of the file in the form ``KEY=VALUE``.
+        places: Where the study keeps things.
+        placement: Where its workers run.
+        options: Options that the next commands need to find the study.
+        quiet: Shows the result only.
+        as_json: Prints JSON.
+
+    Returns:
+        The Optuna study, and how the search ended.
+    """
+    from automl_tf.cli.live import choose_display
+    from automl_tf.search import run
+    from automl_tf.search.launchers.local import num_threads
+    from automl_tf.search.launchers.placement import create_pool
+    from automl_tf.search.plan import Crew, plan
+    from automl_tf.search.study_view import StudyView
+
+    arguments = _worker_arguments(path, settings, places.home)
+    pool = create_pool(arguments, read, places, placement, functools.partial(typer.echo, err=True))
+    trains_here = placement.cluster is None
+    opened = run.open_search(read, places, trains_here=trains_here)
+    with choose_display(read.config, pool.size, quiet=quiet, as_json=as_json) as display:
+        view = StudyView.read(opened.study)
+        planned = None
+        if trains_here:
+            crew = Crew(pool.size, num_threads(run.devices_of_a_trial(read)))
+            planned = plan(opened.record, view.trials, crew, places.home / "cache")
+        display.begin(view, opened.corpus, planned)
+        outcome = run.search(opened, places, pool, display.show)
+        display.end(StudyView.read(opened.study), options, outcome)
+    return opened.study, outcome
 
 
 def worker(
@@ -137,7 +177,7 @@ def worker(
     from automl_tf.search.join import join
 
     read = read_study(study, overrides or [])
-    places = _places(home, storage, tracking)
+    places = places_of(home, storage, tracking)
     # The workers of a search are told by the search when its time is over.
     hours = None if events else read.config.budget.hours
     deadline = None if hours is None else time.monotonic() + HOUR * hours
@@ -280,7 +320,8 @@ def sync(name: StudyName, tracking: Tracking = None, home: Home = DEFAULT_HOME) 
     typer.echo(f"{redact_url(uri)} has all {num_runs} runs of {name}")
 
 
-def _places(home: Path, storage: str | None, tracking: str | None) -> "Locations":
+def places_of(home: Path, storage: str | None, tracking: str | None) -> "Locations":
+    """Returns where a study keeps things, by the options or their defaults."""
     from automl_tf.search.run import Locations
     from automl_tf.search.storage import default_url
     from automl_tf.tracking.client import tracking_uri

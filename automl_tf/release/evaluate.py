@@ -44,7 +44,7 @@ def evaluate_test(bundle: Bundle, cache_dir: Path) -> EvaluationResult:
             "Give --source and --target.",
             Place(key="corpus.test"),
         )
-    return _evaluate(bundle, test.sources(), test.targets())
+    return evaluate_sentences(bundle, test.sources(), test.targets())
 
 
 def evaluate_files(bundle: Bundle, source: Path, target: Path) -> EvaluationResult:
@@ -59,13 +59,19 @@ def evaluate_files(bundle: Bundle, source: Path, target: Path) -> EvaluationResu
         UserError: If a file cannot be read or the two differ in length.
     """
     sources, references = read_pair(SplitFiles(source=source, target=target))
-    return _evaluate(bundle, sources, references)
+    return evaluate_sentences(bundle, sources, references)
 
 
-def _evaluate(
+def evaluate_sentences(
     bundle: Bundle, sources: Sequence[str], references: Sequence[str]
 ) -> EvaluationResult:
-    """Translates with the bundle's own decoding settings and scores the detokenised text."""
+    """Translates with the bundle's own decoding settings and scores the detokenised text.
+
+    Args:
+        bundle: The bundle.
+        sources: Sentences to translate.
+        references: Their translations, as many.
+    """
     translator = bundle.translator()
     hypotheses = translator.translate(sources)
     scorer = Scorer(references, bundle.config.corpus.target_lang)

@@ -130,6 +130,10 @@ class TranslationModule(L.LightningModule):
         self.loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
         with self.master_optimizer.averaged():
             self.abandoned_validation = not self.translate_validation(self._num_validated())
+        if not self.abandoned_validation:
+            scores = {"val_bleu": self.scores.bleu, "val_chrf": self.scores.chrf}
+            # The same in all processes.
+            self.log_dict({**scores, "val_loss": self.loss}, sync_dist=False)
 
     def translate_validation(self, num_sentences: int) -> bool:
         """Translates with the present weights; sets ``hypotheses``, ``sentences`` and ``scores``.

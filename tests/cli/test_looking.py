@@ -21,6 +21,7 @@ from tests.cli.terminal import run_in_terminal
 
 pytestmark = pytest.mark.slow
 
+STEPS = 600
 LAPTOP, PHONE = (1280, 800), (390, 844)
 LEAST_CONTRAST = 4.5
 """Between text and what it stands on (WCAG 2.2, success criterion 1.4.3)."""
@@ -93,9 +94,11 @@ class Tab:
 def tour(tmp_path_factory: pytest.TempPathFactory, reversal: dict) -> Tour:
     folder = tmp_path_factory.mktemp("looking")
     home = folder / "home"
-    pruner = {"kind": "threshold", "lower": 1.6, "warmup_steps": 60}
+    pruner = {"kind": "threshold", "lower": 6.0, "warmup_steps": 300}
     study = write_study(folder, reversal, pruner=pruner, budget={"trials": 3})
-    written = run_in_terminal("search", str(study), "--workers", "1", home=home)
+    # So long that a busy machine draws them while they run.
+    longer = ("--set", f"training.max_steps={STEPS}", "--set", "training.validate_every=150")
+    written = run_in_terminal("search", str(study), "--workers", "1", *longer, home=home)
     found = load_study(open_storage(default_url(home), home), "tour")
     return Tour(home, written, found, StudyView.read(found).to_json())
 
@@ -104,7 +107,7 @@ def test_the_terminal_is_drawn_in_place_and_left_as_it_was(tour: Tour) -> None:
     plain = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", tour.written)
     assert "\x1b[1A" in tour.written  # it was drawn over itself
     assert tour.written.rfind("\x1b[?25h") > tour.written.rfind("\x1b[?25l")  # the cursor is back
-    assert re.search(r"\d+/120 +\d\.\d{3} .*left", plain)
+    assert re.search(rf"\d+/{STEPS} +\d\.\d{{3}} .*left", plain)
     states = {state: count for state, count in tour.board["counts"].items() if count}
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     last = plain[plain.rindex(f"3 of 3 trials: {counts}") :]

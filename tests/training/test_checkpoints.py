@@ -12,6 +12,7 @@ from automl_tf.errors import UserError
 from automl_tf.model.loss import Loss
 from automl_tf.training.checkpoints import (
     BEST_WEIGHTS,
+    FINISHED,
     LAST_CHECKPOINT,
     TrainingDirectory,
     TrainingIdentity,
@@ -166,4 +167,5 @@ def test_no_temporary_file_outlives_a_training(
     assert paused.outcome is Outcome.PAUSED
     assert list(tmp_path.glob("step-*"))
     assert fit(config, data, tmp_path, leave_rubbish).outcome is ending
-    assert {path.name for path in tmp_path.iterdir()} == {BEST_WEIGHTS, LAST_CHECKPOINT}
+    result = {FINISHED} if ending is Outcome.FINISHED else set()
+    assert {path.name for path in tmp_path.iterdir()} == {BEST_WEIGHTS, LAST_CHECKPOINT, *result}
