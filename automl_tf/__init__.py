@@ -30,15 +30,21 @@ if TYPE_CHECKING:
     from automl_tf.config.study import Budget as Budget
     from automl_tf.data.prepare import prepare as prepare
     from automl_tf.errors import UserError as UserError
+    from automl_tf.search.pruners.pruner import (
+        CurveExtrapolationPruner as CurveExtrapolationPruner,
+    )
+    from automl_tf.search.samplers.prior_gp import PriorGPSampler as PriorGPSampler
     from automl_tf.training.data_module import TranslationDataModule as TranslationDataModule
     from automl_tf.training.fit import fit as fit
     from automl_tf.training.module import TranslationModule as TranslationModule
 
 _HOMES = {
     "Budget": "config.study",
+    "CurveExtrapolationPruner": "search.pruners.pruner",
     "Export": "config.files",
     "Model": "api.models",
     "Objective": "api.objective",
+    "PriorGPSampler": "search.samplers.prior_gp",
     "PruningCallback": "api.pruning",
     "SearchResult": "api.studies",
     "Study": "api.studies",

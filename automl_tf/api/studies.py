@@ -26,6 +26,9 @@ from automl_tf.search.study_view import StudyView, TrialView
 if TYPE_CHECKING:
     import optuna
     import pandas as pd  # type: ignore[import-untyped]
+    from optuna.pruners import BasePruner
+
+    from automl_tf.search.samplers.prior_gp import PriorGPSampler
 
 SHIPPED_SPACES = Path(__file__).parents[2] / "search_spaces"
 """The spaces that come with a checkout of the project."""
@@ -125,6 +128,29 @@ class Study:
     def name(self) -> str:
         """Its name."""
         return self._files.config.name
+
+    def sampler(self, seed: int | None = None) -> "PriorGPSampler":
+        """Returns the sampler `auto` for the space, for anybody's own Optuna study.
+
+        Args:
+            seed: Seed of its draws; that of the study when not given.
+        """
+        from automl_tf.search.samplers.build import distributions  # noqa: PLC0415 - scipy
+        from automl_tf.search.samplers.prior_gp import PriorGPSampler  # noqa: PLC0415
+
+        own = self._files.config.seed if seed is None else seed
+        return PriorGPSampler(distributions(self._files.space), own, learn_from=())
+
+    def pruner(self) -> "BasePruner":
+        """Returns the study's pruner, `auto` unless it asks for another, for any Optuna study."""
+        from automl_tf.search.pruners.build import build_pruner  # noqa: PLC0415 - scipy
+
+        return build_pruner(
+            self._files.config.pruner,
+            first_validation=min(self._files.values("training.validate_every")),
+            max_steps=max(self._files.values("training.max_steps")),
+            num_trials=self._files.config.budget.trials,
+        )
 
     def search(
         self,

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from automl_tf.cli.models import evaluate, export, train, translate
+from automl_tf.cli.steering import delete, enqueue, stop
 from automl_tf.cli.studies import report, search, show, studies, sync, ui, worker
 from automl_tf.errors import DeadDeviceError, ExitCode, UserError, disk_is_full, full_disk
 
@@ -20,7 +21,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-COMMANDS = (search, worker, studies, show, report, ui, sync, export, train, evaluate, translate)
+COMMANDS = (
+    *(search, worker, studies, show, report, ui, sync),
+    *(enqueue, stop, delete),
+    *(export, train, evaluate, translate),
+)
 for command in COMMANDS:
     app.command()(command)
 

@@ -231,7 +231,7 @@ class Budget(Settings):
     sampler `auto` then prefers short trainings that promise as much."""
     until: Literal["spent", "worthwhile"] = "spent"
     """`spent` uses all of it. `worthwhile` ends the search before, once the scheduler `freeze_thaw`
-    expects less than 0.1 BLEU of what it would do for the cost of another full training."""
+    expects less than 0.05 BLEU of what it would do for the cost of another full training."""
 
 
 class Confirm(Settings):

@@ -33,6 +33,7 @@ from automl_tf.search.ownership import MAX_LOSSES, Heartbeat, Ownership, count_l
 from automl_tf.search.pruners.build import decide
 from automl_tf.search.schema import FailureKind
 from automl_tf.search.sessions import begin_session, end_session
+from automl_tf.search.steering import STOPPED
 from automl_tf.search.trial_result import (
     LOST,
     TrialResult,
@@ -298,6 +299,10 @@ class _TrialRunner:
             trial.set_user_attr(schema.SAMPLES, samples)
 
     def _judge(self, validation: Validation) -> Decision:
+        mine = self._context.study.get_trials(deepcopy=False)[self._trial.number]
+        if schema.STOP in mine.user_attrs:
+            self._reason = STOPPED
+            return Decision.STOP
         # A confirmation always runs to its end.
         if self._context.is_confirmation:
             return Decision.CONTINUE

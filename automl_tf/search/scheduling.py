@@ -32,7 +32,7 @@ FIRST_RATE = 0.5
 """BLEU that a full training has to add at first."""
 LEAST_RATE = 0.02
 """BLEU below which no rate is asked: the best option is taken, whatever it is worth."""
-WORTH = 0.1
+WORTH = 0.05
 """BLEU that a full training has to add, on average, for a search without a limit to go on."""
 LEAST_SPENT = 4.0
 """Full trainings that such a search spends at least: by fewer its Gaussian process is misled."""

@@ -67,6 +67,8 @@ MAX_STEPS = "max_steps"
 SENTENCES = "sentences"
 BEST_SENTENCES = "best_sentences"
 FORECAST = "forecast"
+STOP = "stop"
+"""Of a trial: a person has asked to stop it."""
 CONFIRMS = "confirms"
 """Of a trial of a study of confirmations: number of the trial that it repeats."""
 OF_ATTEMPT = (VALIDATIONS, SENTENCES, BEST_SENTENCES, SAMPLES, PROGRESS)

@@ -109,6 +109,29 @@ def test_an_optuna_study_is_pruned_by_bleu_and_logged(reversal: dict, home: Path
     assert sorted(kinds) == ["study", "trial", "trial", "trial"]
 
 
+@pytest.mark.slow
+def test_our_sampler_and_pruner_serve_in_anybodys_study(reversal: dict) -> None:
+    mine = at.Study("mine", files_of(reversal), SPACE, **SETTINGS)
+    study = optuna.create_study(
+        direction="maximize", sampler=mine.sampler(seed=3), pruner=mine.pruner()
+    )
+
+    # Any objective with parameters of the space: no training is needed to propose.
+    def objective(trial: optuna.Trial) -> float:
+        width = trial.suggest_categorical("model.d_model", (16, 32))
+        rate = trial.suggest_float("training.learning_rate", 1e-3, 2e-2, log=True)
+        for step in (30, 60):
+            trial.report(step / 10 + width / 8 - abs(rate - 8e-3), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return 6.0 + width / 8 - abs(rate - 8e-3)
+
+    study.optimize(objective, n_trials=6)
+    assert len({str(trial.params) for trial in study.trials}) == 6
+    assert isinstance(study.sampler, at.PriorGPSampler)
+    assert study.best_params["model.d_model"] == 32
+
+
 def own_trainer(config: at.TrialConfig, folder: Path, *callbacks: L.Callback) -> L.Trainer:
     training = config.training
     return L.Trainer(

@@ -109,7 +109,7 @@ def test_the_rate_is_what_a_full_training_adds_and_falls_with_what_is_left() -> 
 
 
 def test_a_search_goes_on_while_more_is_worth_it() -> None:
-    poor, rich = Choice(1, 0.04, 0.5, 0.0, ""), Choice(1, 0.06, 0.5, 0.0, "")
+    poor, rich = Choice(1, 0.02, 0.5, 0.0, ""), Choice(1, 0.03, 0.5, 0.0, "")
     assert scheduling.is_worthwhile(rich, spent=9.0, since_best=5.0)
     assert not scheduling.is_worthwhile(poor, spent=9.0, since_best=5.0)
     # With little seen, the model is not believed; after an improvement it is asked again.
