@@ -299,15 +299,15 @@ class _TrialRunner:
             trial.set_user_attr(schema.SAMPLES, samples)
 
     def _judge(self, validation: Validation) -> Decision:
-        mine = self._context.study.get_trials(deepcopy=False)[self._trial.number]
-        if schema.STOP in mine.user_attrs:
-            self._reason = STOPPED
-            return Decision.STOP
         # A confirmation always runs to its end.
         if self._context.is_confirmation:
             return Decision.CONTINUE
         if len(self._context.config.objectives) == 1:
             self._trial.report(validation.scores.bleu, validation.step)
+        mine = self._context.study.get_trials(deepcopy=False)[self._trial.number]
+        if schema.STOP in mine.user_attrs:
+            self._reason = STOPPED
+            return Decision.STOP
         found = decide(
             self._context.config,
             self._context.study,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import optuna
 import pytest
 import sqlalchemy
 import torch
@@ -16,7 +17,7 @@ from optuna.trial import TrialState
 
 from automl_tf.device import is_out_of_memory
 from automl_tf.errors import UserError
-from automl_tf.search import objective
+from automl_tf.search import objective, steering
 from automl_tf.search.context import WorkerContext
 from automl_tf.search.export import export
 from automl_tf.search.objective import MAX_IO_ERRORS, run_trial
@@ -359,3 +360,18 @@ def test_want_of_memory_is_told_from_other_errors() -> None:
     assert is_out_of_memory(MemoryError())
     assert is_out_of_memory(torch.OutOfMemoryError())
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_a_running_trial_that_a_person_stops_is_pruned_after_its_validation(search: Search) -> None:
+    opened = search.open("budget.trials=1")
+
+    def stopped_meanwhile(*arguments: Any, **named: Any) -> FitResult:
+        storage = optuna.storages.RDBStorage(search.locations.storage)  # of another process
+        steering.stop(storage, optuna.load_study(study_name="tour", storage=storage), 0)
+        return fit(*arguments, **named)
+
+    search.replace_fit(stopped_meanwhile)
+    (trial,) = search.run(opened).trials
+    assert trial.state == TrialState.PRUNED
+    assert sorted(trial.intermediate_values) == [EVERY]
+    assert trial.user_attrs[REASON] == steering.STOPPED
