@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset, DatasetDict
 
-from automl_tf.data.corpora import load_corpus
-from automl_tf.errors import UserError
+from automl_tf.data import fingerprints
+from automl_tf.data.corpora import corpus_fingerprint, load_corpus
+from automl_tf.errors import Place, UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +60,112 @@ def test_what_a_dataset_does_not_have(
     with pytest.raises(UserError, match=message):
         load_corpus(config, tmp_path / "cache")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("train", "wanted"),
+    [
+        ("train[:20%]", slice(0, 12)),
+        ("train[-7:]", slice(53, 60)),
+        ("train[25:35]", slice(25, 35)),
+        ("train[:10]+train[50:]", [*range(10), *range(50, 60)]),
+    ],
+)
+def test_slices_of_several_files(
+    train: str, wanted: slice | list[int], tmp_path: Path, pairs, configured, rows
+) -> None:
+    made = pairs(60)
+    data = tmp_path / "dataset" / "data"
+    data.mkdir(parents=True)
+    for shard in range(3):
+        name = data / f"train-{shard}.jsonl"
+        write(name, made[20 * shard : 20 * shard + 20])
+    write(data / "test.jsonl", pairs(5, 100))
+    config = configured(
+        kind="hub", name=str(data.parent), train=train, validation="test", test=None
+    )
+    expected = made[wanted] if isinstance(wanted, slice) else [made[i] for i in wanted]
+    assert rows(load_corpus(config, tmp_path)) == [expected, pairs(5, 100)]
+
+
+def test_an_empty_slice(folder: Path, tmp_path: Path, configured) -> None:
+    config = configured(kind="hub", name=str(folder), test=None, train="train[30:]")
+    with pytest.raises(UserError, match=r"Split train\[30:\] of .* has no rows"):
+        load_corpus(config, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["[v2] data", "50% #1?", "a*b", "data::x", "ünï code", "{a,b}"])
+def test_folders_of_any_name_behind_links(
+    name: str, folder: Path, tmp_path: Path, pairs, configured, rows, monkeypatch
+) -> None:
+    monkeypatch.setattr(fingerprints, "RACY_SECONDS", -1.0)
+    odd, elsewhere = tmp_path / name, tmp_path / "elsewhere"
+    odd.mkdir()
+    elsewhere.mkdir()
+    blob = folder / "5fa7"
+    (folder / "train.jsonl").rename(blob)
+    (elsewhere / "train.JSONL").symlink_to(blob)
+    (elsewhere / "back").symlink_to(odd)
+    (odd / "data").symlink_to(elsewhere)
+    (odd / "validation.jsonl").symlink_to(folder / "validation.jsonl")
+    config = configured(kind="hub", name=str(odd), test=None)
+    cache = odd / "cache"
+    assert rows(load_corpus(config, cache)) == [pairs(30), pairs(5, 100)]
+    before = corpus_fingerprint(config, cache)
+    write(blob, pairs(30, 50))
+    assert corpus_fingerprint(config, cache) != before
+
+
+def test_words_that_others_take_for_nulls_and_numbers(
+    folder: Path, tmp_path: Path, configured, rows
+) -> None:
+    words = [("NA", "null"), ("None", "nan"), ("7", "1e5"), ("true", "2024-01-01")]
+    for path in folder.iterdir():
+        path.unlink()
+    for split in ("train", "validation"):
+        text = "".join(f"{one},{other}\n" for one, other in [("en", "de"), *words])
+        (folder / f"{split}.csv").write_text(text)
+    config = configured(kind="hub", name=str(folder), test=None)
+    assert rows(load_corpus(config, tmp_path)) == [words, words]
+
+
+def test_a_folder_of_save_to_disk(tmp_path: Path, pairs, configured, rows) -> None:
+    saved = {
+        split: Dataset.from_list([{"translation": {"en": one, "de": other}} for one, other in made])
+        for split, made in (("train", pairs(30)), ("validation", pairs(5, 100)))
+    }
+    DatasetDict(saved).save_to_disk(tmp_path / "saved")
+    config = configured(kind="hub", name=str(tmp_path / "saved"), test=None)
+    assert rows(load_corpus(config, tmp_path / "cache")) == [pairs(30), pairs(5, 100)]
+
+
+def test_files_that_only_the_library_reads(
+    folder: Path, tmp_path: Path, pairs, configured, rows
+) -> None:
+    """Here: a table without names of columns, which the dataset's card gives."""
+    for path in folder.iterdir():
+        path.unlink()
+    for split, made in (("train", pairs(30)), ("validation", pairs(5, 100))):
+        text = "".join(f"{one}\t{other}\n" for one, other in made)
+        (folder / f"{split}.csv").write_text(text)
+    options = 'column_names: ["en", "de"]\n  sep: "\\t"'
+    (folder / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: default\n  {options}\n---\nText.\n"
+    )
+    config = configured(kind="hub", name=str(folder), test=None)
+    assert rows(load_corpus(config, tmp_path / "[v2]")) == [pairs(30), pairs(5, 100)]
+
+
+def test_a_bad_row_of_a_folder_is_told_with_its_file(
+    folder: Path, tmp_path: Path, configured
+) -> None:
+    with (folder / "validation.jsonl").open("a") as file:
+        file.write('\n{"en": 7, "de": "b"}')
+    config = configured(kind="hub", name=str(folder), test=None)
+    with pytest.raises(UserError, match="Row 6 of column en is 7, not text") as error:
+        load_corpus(config, tmp_path / "cache")
+    place = Place(folder / "validation.jsonl", 6, "corpus.validation")
+    assert error.value.place == place
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "a/b/c", "./here"])
