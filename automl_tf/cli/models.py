@@ -101,11 +101,15 @@ def train(
     asked = [] if devices is None else [f"trainer.devices={devices}"]
     read = read_export(best, [*(overrides or []), *asked])
     from automl_tf.cli.display import TrainingDisplay
+    from automl_tf.data.pipes import keep_pipes
+    from automl_tf.home import HomeDirectory
     from automl_tf.release.train import TrainHooks
     from automl_tf.release.train import train as train_export
     from automl_tf.signals import stop_on_signals
     from automl_tf.training.events import Outcome
 
+    corpus = keep_pipes(read.corpus, HomeDirectory(home.absolute()).cache)
+    read = read.model_copy(update={"corpus": corpus})
     display = TrainingDisplay(read.training.max_steps, quiet=quiet or as_json)
     with stop_on_signals() as stop, display:
         trained = train_export(

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,12 +80,15 @@ def search(
     read = read_study(study, settings)
     from automl_tf.cli.live import choose_display
     from automl_tf.search import run
+    from automl_tf.search.inputs import StudyInputs, keep_inputs
     from automl_tf.search.launchers.placement import Placement, create_pool
     from automl_tf.search.study_view import StudyView
 
     places = _places(home, storage, tracking)
     placement = Placement(on, workers, workers_per_gpu, gpus_per_trial)
-    arguments = _worker_arguments(study, settings, home)
+    inputs = keep_inputs(StudyInputs(read, study, settings), home.absolute())
+    read = inputs.study
+    arguments = _worker_arguments(inputs.file, inputs.overrides, home)
     pool = create_pool(arguments, read, places, placement, functools.partial(typer.echo, err=True))
     opened = run.open_search(read, places, trains_here=on is None)
     options = place_options(home, storage, tracking)
@@ -293,7 +297,7 @@ def place_options(home: Path, storage: str | None, tracking: str | None) -> dict
     }
 
 
-def _worker_arguments(study: Path, settings: list[str], home: Path) -> list[str]:
+def _worker_arguments(study: Path, settings: Sequence[str], home: Path) -> list[str]:
     """Returns a worker's command; URLs go by the environment, where no process list shows them."""
     sets = [part for setting in settings for part in ("--set", setting)]
     return ["worker", str(study.absolute()), "--events", "--home", str(home.absolute()), *sets]

@@ -69,8 +69,8 @@ class SplitFiles(Settings):
     target: FilePath | None = None
     """Text, line by line the translation of the source; it may be compressed."""
     table: FilePath | None = None
-    """A .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow or .feather file instead of the two; it
-    may be compressed."""
+    """A .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow or .feather file instead of the two;
+    it may be compressed."""
 
     @model_validator(mode="after")
     def _is_one_form(self) -> "SplitFiles":
