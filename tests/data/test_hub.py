@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from datasets import Dataset, DatasetDict
 from automl_tf.data import fingerprints
 from automl_tf.data.corpora import corpus_fingerprint, load_corpus
 from automl_tf.errors import Place, UserError
+from tests.data.hub_server import hub_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -175,6 +177,38 @@ def test_a_name_that_is_neither_folder_nor_dataset(name: str, tmp_path: Path, co
 
 
 # The Hub's client reads its environment when it is imported.
+PROGRAM = """
+import sys
+from pathlib import Path
+from automl_tf.config.settings import HubCorpus
+from automl_tf.data.corpora import load_corpus
+from automl_tf.errors import UserError
+languages = {"source_lang": "en", "target_lang": "de"}
+try:
+    config = HubCorpus(kind="hub", name=sys.argv[1], test=None, train="train[:3]", **languages)
+    print(load_corpus(config, Path(sys.argv[2])).fingerprint)
+except UserError as error:
+    print(error)
+"""
+
+
+def read_elsewhere(name: str, tmp_path: Path, **environment: str) -> str:
+    """The fingerprint of a dataset, or the error, in a process with its own environment."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, name, str(tmp_path / "cache")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "HOME": str(home), **environment},
+    )
+    assert done.stderr == ""
+    assert list(home.iterdir()) == []
+    return done.stdout.strip()
+
+
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
@@ -185,28 +219,20 @@ def test_a_name_that_is_neither_folder_nor_dataset(name: str, tmp_path: Path, co
 def test_a_hub_that_cannot_be_reached(
     environment: dict[str, str], message: str, tmp_path: Path
 ) -> None:
-    program = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from automl_tf.config.settings import HubCorpus\n"
-        "from automl_tf.data.corpora import load_corpus\n"
-        "from automl_tf.errors import UserError\n"
-        "config = HubCorpus(kind='hub', name='some/corpus', source_lang='en', target_lang='de')\n"
-        "try:\n"
-        "    load_corpus(config, Path(sys.argv[1]))\n"
-        "except UserError as error:\n"
-        "    print(error)\n"
-    )
-    home = tmp_path / "home"
-    home.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "cache")],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "HOME": str(home), **environment},
-    )
-    assert message in done.stdout
-    assert done.stderr == ""
-    assert list(home.iterdir()) == []
+    assert message in read_elsewhere("some/corpus", tmp_path, **environment)
+
+
+def test_a_dataset_of_the_hub_gives_the_same_text_as_its_folder(
+    folder: Path, tmp_path: Path, configured
+) -> None:
+    rows = ["en,de", '"NA\r",null', "7,1e5", '"a,b",c', "left,out"]
+    (folder / "train.jsonl").unlink()
+    (folder / "train.csv.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
+    (folder / "validation.jsonl").unlink()
+    (folder / "validation.csv.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
+    config = configured(kind="hub", name=str(folder), test=None, train="train[:3]")
+    expected = load_corpus(config, tmp_path / "other").fingerprint
+    with hub_of(folder) as endpoint:
+        assert read_elsewhere("me/made", tmp_path, HF_ENDPOINT=endpoint) == expected
+    # What was fetched once needs no network.
+    assert read_elsewhere("me/made", tmp_path, HF_HUB_OFFLINE="1") == expected

@@ -121,6 +121,7 @@ def test_a_row_that_lists_other_languages_is_left_out(tmp_path: Path) -> None:
         ("t.csv", "en;de\na;b\n"),
         ("t.csv", "en\tde\r\r\na\tb\r\r\n"),
         ("t.csv", "en,de\ra,b\r"),
+        ("t.tsv", '"en"\t"de"\n"a"\tb\n"a"\t"b"\n'),
         ("t.TSV.GZ", "de\ten\nb\ta\n"),
         ("t.jsonl", '[\n{"en": "a", "de": "b"}\n]'),
         ("t.jsonl", '{\n"en": "a",\n"de": "b"\n}'),
@@ -261,6 +262,14 @@ def test_bytes_that_are_no_text_are_told_with_their_row(tmp_path: Path) -> None:
         pq.write_table(table, tmp_path / name, row_group_size=2)
         with pytest.raises(UserError, match="Row 3 of column en is not UTF-8"):
             read(tmp_path / name)
+
+
+def test_languages_that_come_late_in_a_corpus_of_many(tmp_path: Path) -> None:
+    def row(*languages: str) -> str:
+        return json.dumps({"translation": {"language": languages, "translation": languages}})
+
+    content = "\n".join([*[row("fr", "nl")] * 300, row("en", "de"), row("fr")])
+    assert read(tmp_path / "t.jsonl", content) == [{"en": "en", "de": "de"}]
 
 
 def test_columns_by_their_position_in_a_list(tmp_path: Path) -> None:

@@ -105,8 +105,12 @@ def _may_hold_text(kind: Any) -> bool:  # noqa: ANN401 - Arrow's types are not t
 def _cells(batch: pa.RecordBatch, name: str, count: int, place: Place) -> list[Any]:
     column = batch.column(name)
     try:
+        # A damaged file may point anywhere in memory.
+        column.validate(full=True)
         return list(column.to_pylist())
-    except UnicodeDecodeError:
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        if "utf8" not in str(error).lower().replace("-", ""):
+            raise
         number = next(index for index, cell in enumerate(column) if not _is_unicode(cell))
         raise UserError(
             f"Row {count + number + 1} of column {name} is not UTF-8.",

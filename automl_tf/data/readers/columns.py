@@ -20,7 +20,7 @@ _Path = tuple[str, ...]
 """A column: its name, and those of the parts inside its cells that lead to the text."""
 
 _LINE_BREAKS = re.compile(r"[\r\n]+")
-_ROWS_TO_FIND_COLUMNS = 100
+_ROWS_TO_FIND_COLUMNS = (100, 10_000)
 _MOST_COLUMNS_SHOWN = 20
 _LONGEST_SHOWN = 60
 _DEEPEST = 5
@@ -103,15 +103,17 @@ def pairs_of(
         UserError: If there is no row, if a column is missing, or if a cell holds no text.
     """
     iterator = iter(rows)
-    beginning = list(islice(iterator, _ROWS_TO_FIND_COLUMNS))
+    beginning = list(islice(iterator, _ROWS_TO_FIND_COLUMNS[0]))
     if not beginning:
         raise UserError(
             f"{place.path or 'The dataset'} has no rows.", "Write the text into it.", place
         )
-    known: dict[str, _Path] = {}
-    for _, row in beginning:
-        known.update(_paths(row))
-    source, target = _found(known, columns, place)
+    try:
+        source, target = _found(_paths_of(beginning), columns, place)
+    except UserError:
+        # A corpus of many languages may begin with others.
+        beginning += islice(iterator, _ROWS_TO_FIND_COLUMNS[1])
+        source, target = _found(_paths_of(beginning), columns, place)
     for number, (line, row) in enumerate(chain(beginning, iterator), start=first):
         path = source
         try:
@@ -126,6 +128,17 @@ def pairs_of(
             ) from None
         if source_text is not None and target_text is not None:
             yield source_text, target_text
+
+
+def _paths_of(rows: Iterable[NumberedRow]) -> dict[str, _Path]:
+    """The columns of some rows by their dotted names."""
+    known: dict[str, _Path] = {}
+    for _, row in rows:
+        for name, path in _paths(row):
+            # A name with a dot stands before a part of a column.
+            if name not in known or len(path) < len(known[name]):
+                known[name] = path
+    return known
 
 
 def _paths(row: Row, prefix: _Path = ()) -> Iterator[tuple[str, _Path]]:
@@ -241,8 +254,11 @@ def _as_text(cell: Any, columns: TableColumns) -> str:  # noqa: ANN401 - any cel
 
 
 def shortened(text: str) -> str:
-    """The text, or its beginning if it is too long for a message."""
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    """The text as a message can show it: its beginning, without control characters."""
+    shown = "".join(
+        character if character.isprintable() else "�" for character in text[:_LONGEST_SHOWN]
+    )
+    return shown if len(text) <= _LONGEST_SHOWN else f"{shown}…"
 
 
 def _folded(name: str) -> str:

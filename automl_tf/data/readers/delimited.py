@@ -2,7 +2,8 @@
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from automl_tf.data.readers.columns import NumberedRow, TableColumns
@@ -20,20 +21,38 @@ def csv_rows(path: Path, columns: TableColumns, key: str | None) -> Iterator[Num
     Raises:
         UserError: If the file cannot be read, or if its quoting or a row is malformed.
     """
-    remedy = "Quote cells that hold the separator, and give each row every column."
-    yield from _named_rows(_csv_cells(path, key), columns, Place(path, key=key), remedy)
+    lines = read_raw_lines(path, key)
+    yield from _quoted_rows(next(lines), lines, columns, Place(path, key=key))
 
 
 def tsv_rows(path: Path, columns: TableColumns, key: str | None) -> Iterator[NumberedRow]:
-    """The rows of a TSV file. Its media type knows no quoting: a quotation mark is text.
+    """The rows of a TSV file, in which a quotation mark is text, as its media type has it.
+
+    A file whose first line has each name in quotation marks is quoted throughout, as CSV is.
 
     Raises:
         UserError: If the file cannot be read, or if a row is malformed.
     """
-    lines = enumerate(read_raw_lines(path, key), start=1)
-    cells = ((number, line.rstrip("\r\n").split("\t")) for number, line in lines)
+    place = Place(path, key=key)
+    lines = read_raw_lines(path, key)
+    first = next(lines)
+    if all(len(name) > 1 and name[0] == name[-1] == '"' for name in _tsv_cells(first)):
+        yield from _quoted_rows(first, lines, columns, place)
+        return
+    rows = enumerate(map(_tsv_cells, chain([first], lines)), start=1)
     remedy = "Replace tabs and line breaks inside cells by spaces, or write CSV with quotes."
-    yield from _named_rows(cells, columns, Place(path, key=key), remedy)
+    yield from _named_rows(rows, columns, place, remedy)
+
+
+def _tsv_cells(line: str) -> list[str]:
+    return line.rstrip("\r\n").split("\t")
+
+
+def _quoted_rows(
+    first: str, others: Iterable[str], columns: TableColumns, place: Place
+) -> Iterator[NumberedRow]:
+    remedy = "Quote cells that hold the separator, and give each row every column."
+    yield from _named_rows(_csv_cells(first, others, place), columns, place, remedy)
 
 
 def separator_of(line: str) -> str:
@@ -41,34 +60,28 @@ def separator_of(line: str) -> str:
     return next((mark for mark in f",{_OTHER_SEPARATORS}" if mark in line), ",")
 
 
-def _csv_cells(path: Path, key: str | None) -> Iterator[tuple[int, list[str]]]:
+def _csv_cells(first: str, others: Iterable[str], place: Place) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row, with the line that the row begins in."""
     # The default refuses cells of more than 128 KiB.
     csv.field_size_limit(sys.maxsize)
-    lines = read_raw_lines(path, key)
-    first = next(lines)
-    reader = csv.reader(_without_returns(first, lines), strict=True, delimiter=separator_of(first))
+    lines = map(_without_returns, chain([first], others))
+    reader = csv.reader(lines, strict=True, delimiter=separator_of(first))
     start = 1
     try:
         for row in reader:
-            yield start, [cell.replace(_RETURN, "\r") for cell in row]
+            yield start, row
             start = reader.line_num + 1
     except csv.Error as error:
         raise UserError(
-            f"Line {start} of {path} is malformed: {error}.",
+            f"Line {start} of {place.path} is malformed: {error}.",
             "Close every quotation mark, and double those inside a cell.",
-            Place(path, start, key),
+            Place(place.path, start, place.key),
         ) from None
 
 
-def _without_returns(first: str, others: Iterable[str]) -> Iterator[str]:
-    """Lines that end in a line feed alone: the parser takes every return for the end of a row."""
-    for lines in ([first], others):
-        for line in lines:
-            if "\r" not in line:
-                yield line
-                continue
-            yield line.rstrip("\r\n").replace("\r", _RETURN) + "\n"
+def _without_returns(line: str) -> str:
+    """A line that ends in a line feed alone: the parser takes every return for the end of a row."""
+    return line.rstrip("\r\n").replace("\r", _RETURN) + "\n" if "\r" in line else line
 
 
 def _named_rows(
@@ -80,7 +93,7 @@ def _named_rows(
     stand there if they are empty.
     """
     names: list[str] = []
-    wanted: set[int] = set()
+    read: Sequence[int] = ()
     count = 0
     for line, row in rows:
         if not row or row == [""]:
@@ -88,9 +101,10 @@ def _named_rows(
         if not names:
             names = row
             wanted = _wanted(names, columns, place)
+            read = wanted or range(len(names))
             continue
         if len(row) != len(names) and (
-            any(row[len(names) :]) or any(index >= len(row) for index in wanted)
+            any(row[len(names) :]) or max(wanted, default=0) >= len(row)
         ):
             raise UserError(
                 f"Line {line} of {place.path} has {len(row)} columns where the first line has "
@@ -99,7 +113,10 @@ def _named_rows(
                 Place(place.path, line, place.key),
             )
         count += 1
-        yield line, dict(zip(names, row, strict=False))
+        yield (
+            line,
+            {names[i]: row[i].replace(_RETURN, "\r") for i in read if i < len(row)},
+        )
     if not count:
         raise UserError(
             f"{place.path} has no rows below the names of its columns.",
@@ -108,10 +125,10 @@ def _named_rows(
         )
 
 
-def _wanted(names: list[str], columns: TableColumns, place: Place) -> set[int]:
-    """The indices of the columns that are read."""
+def _wanted(names: list[str], columns: TableColumns, place: Place) -> list[int]:
+    """The indices of the columns that are read, if the names tell them."""
     if not columns.are_among(names):
-        return set()
+        return []
     wanted = columns.among(names)
     doubled = next((name for name in wanted if names.count(name) > 1), None)
     if doubled is not None:
@@ -121,4 +138,4 @@ def _wanted(names: list[str], columns: TableColumns, place: Place) -> set[int]:
             "Give each column a name of its own.",
             place,
         )
-    return {names.index(name) for name in wanted}
+    return [names.index(name) for name in wanted]

@@ -2,15 +2,22 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
-from itertools import chain, islice
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import datasets
 import huggingface_hub
-from datasets import Dataset, ReadInstruction, load_dataset, load_dataset_builder
+from datasets import (
+    Dataset,
+    DatasetBuilder,
+    DownloadConfig,
+    DownloadManager,
+    load_dataset,
+    load_dataset_builder,
+)
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -23,13 +30,12 @@ from automl_tf.config.settings import HubCorpus
 from automl_tf.data.pairs import Pair
 from automl_tf.data.readers.columns import NumberedRow, TableColumns, pairs_of
 from automl_tf.data.readers.folders import mirrored
-from automl_tf.data.readers.tables import Table, is_table
+from automl_tf.data.readers.hub_tables import TableSplits, table_files
+from automl_tf.data.readers.tables import Table
 from automl_tf.errors import Place, UserError, first_line
 
 _ROWS_AT_ONCE = 1_000
 _SECONDS_TO_ANSWER = 5.0
-_OWN_OPTIONS = ("name", "version", "data_dir", "data_files", "description", "features", "sep")
-"""Options of the library's readers that our own do without."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,8 @@ class HubSplit:
     def __iter__(self) -> Iterator[Pair]:
         """Fetches the split and reads it row by row.
 
-        Tables of a local folder are read as they are anywhere else, so that they give the same
-        text. The datasets library finds them, and reads what else there is.
+        Tables are read as they are anywhere else, so that they give the same text. The datasets
+        library finds them, and reads what else there is.
 
         Raises:
             UserError: If the dataset has no such subset, split or column, or cannot be read.
@@ -61,14 +67,30 @@ class HubSplit:
         with ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.cache_dir)))
             stack.enter_context(_quietly())
-            if Path(name).is_dir():
+            is_local = Path(name).is_dir()
+            if is_local:
                 name = str(stack.enter_context(mirrored(Path(name))))
-                tables = self._tables(name, scratch)
-                if tables is not None:
-                    yield from self._pairs_of_tables(tables)
-                    return
-            rows = self._rows(self._load(name, scratch))
-            yield from pairs_of(rows, self.columns, self._place)
+            with self._errors_told(name):
+                builder = load_dataset_builder(
+                    name, self.config.subset, revision=self.config.revision, cache_dir=str(scratch)
+                )
+                files = table_files(builder)
+            if files is None:
+                yield from pairs_of(
+                    self._rows(self._load(name, scratch)), self.columns, self._place
+                )
+                return
+            splits = TableSplits(files, partial(self._tables, builder, is_local=is_local))
+            with self._errors_told(name):
+                slices = splits.slices(self._instruction)
+            if not slices:
+                raise UserError(
+                    f"Split {self._instruction} of {self.config.name} has no rows.",
+                    "Take a larger slice.",
+                    self._place,
+                )
+            for one in slices:
+                yield from splits.pairs(*one)
 
     @property
     def _place(self) -> Place:
@@ -80,40 +102,16 @@ class HubSplit:
         """The name of the split in the dataset, with or without a slice."""
         return str(getattr(self.config, self.split))
 
-    def _tables(self, folder: str, scratch: Path) -> "dict[str, _TableSplit] | None":
-        """The tables of each split; None if the folder has other files, or options for them."""
-        with self._errors_told(folder):
-            builder = load_dataset_builder(folder, self.config.subset, cache_dir=str(scratch))
-            config = builder.config
-            options = [field for field in fields(config) if field.name not in _OWN_OPTIONS]
-            has_options = any(getattr(config, one.name) != one.default for one in options)
-            files = config.data_files or {}
-            if has_options or not all(map(is_table, chain(*files.values()))):
-                return None
-            key = f"corpus.{self.split}"
-            return {
-                str(split): _TableSplit(
-                    [Table(Path(link).readlink(), self.columns, key) for link in links]
-                )
-                for split, links in files.items()
-            }
-
-    def _pairs_of_tables(self, tables: "Mapping[str, _TableSplit]") -> Iterator[Pair]:
-        if self._instruction in tables:
-            for table in tables[self._instruction].tables:
-                yield from table
-            return
-        with self._errors_told(self.config.name):
-            wanted = ReadInstruction.from_spec(self._instruction)
-            slices = wanted.to_absolute(_RowCounts(tables))
-        if all(one.from_ >= one.to for one in slices):
-            raise UserError(
-                f"Split {self._instruction} of {self.config.name} has no rows.",
-                "Take a larger slice.",
-                self._place,
-            )
-        for one in slices:
-            yield from tables[one.splitname].pairs_between(one.from_, one.to)
+    def _tables(
+        self, builder: DatasetBuilder, files: Sequence[str], *, is_local: bool
+    ) -> list[Table]:
+        """The tables of some files, which are fetched if they are not here."""
+        if is_local:
+            paths = [Path(link).readlink() for link in files]
+        else:
+            with self._errors_told(self.config.name):
+                paths = [Path(path) for path in _download(builder, files)]
+        return [Table(path, self.columns, f"corpus.{self.split}") for path in paths]
 
     def _rows(self, table: Dataset) -> Iterator[NumberedRow]:
         table = table.select_columns(self.columns.among(table.column_names))
@@ -122,7 +120,7 @@ class HubSplit:
                 yield None, dict(zip(rows, cells, strict=True))
 
     def _load(self, name: str, scratch: Path) -> Dataset:
-        with self._errors_told(name), _downloads_below(self.cache_dir / "hub" / "downloads"):
+        with self._errors_told(name):
             return load_dataset(
                 name,
                 self.config.subset,
@@ -133,9 +131,10 @@ class HubSplit:
 
     @contextmanager
     def _errors_told(self, name: str) -> Iterator[None]:
-        """Turns whatever goes wrong into an error for the user."""
+        """Turns whatever the library raises into an error for the user."""
         try:
-            yield
+            with _downloads_below(self.cache_dir / "hub" / "downloads"):
+                yield
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 - builders of all formats raise what they like
@@ -148,49 +147,13 @@ class HubSplit:
             ) from None
 
 
-@dataclass(frozen=True)
-class _TableSplit:
-    """The tables that make up a split.
-
-    Attributes:
-        tables: The tables in their order.
-    """
-
-    tables: list[Table]
-
-    def pairs_between(self, start: int, stop: int) -> Iterator[Pair]:
-        """The pairs of some of the split's rows."""
-        position = 0
-        for table in self.tables:
-            num_rows = sum(1 for _ in table.rows())
-            first, last = max(0, start - position), min(num_rows, stop - position)
-            if first < last:
-                rows = islice(table.rows(), first, last)
-                yield from pairs_of(rows, table.columns, table.place, first + 1)
-            position += num_rows
-
-    def num_rows(self) -> int:
-        """The number of rows of all tables."""
-        return sum(1 for table in self.tables for _ in table.rows())
-
-
-@dataclass(frozen=True)
-class _RowCounts(Mapping[str, int]):
-    """The numbers of rows of splits, each counted when it is asked for."""
-
-    splits: Mapping[str, _TableSplit]
-
-    def __getitem__(self, name: str) -> int:
-        return self.splits[name].num_rows()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.splits)
-
-    def __len__(self) -> int:
-        return len(self.splits)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.splits
+def _download(builder: DatasetBuilder, files: Sequence[str]) -> list[str]:
+    """The paths of files of a dataset of the Hub, as the library fetches them for itself."""
+    config = DownloadConfig(
+        use_etag=False, token=builder.token, storage_options=builder.storage_options
+    )
+    manager = DownloadManager(builder.dataset_name, download_config=config)
+    return list(manager.download(list(files)))
 
 
 def demand_dataset(config: HubCorpus) -> None:

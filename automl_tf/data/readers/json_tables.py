@@ -49,7 +49,9 @@ def json_rows(path: Path, key: str | None) -> Iterator[NumberedRow]:
     elif document.msg == _EXTRA_DATA:
         yield from json_lines_rows(path, key)
     else:
-        reason = f"{document.msg} in line {document.lineno}, column {document.colno}"
+        reason = (
+            f"{document.msg.removesuffix(' at')} in line {document.lineno}, column {document.colno}"
+        )
         raise UserError(
             f"{path} cannot be read as json: {reason}.",
             "Check that the file is whole.",
@@ -95,7 +97,8 @@ def _has_objects(value: Any) -> bool:  # noqa: ANN401 - any JSON value
 def _bad_line(row: Any, place: Place) -> UserError:  # noqa: ANN401 - any JSON value
     if isinstance(row, json.JSONDecodeError):
         return UserError(
-            f"Line {place.line} of {place.path} is not JSON: {row.msg} at column {row.colno}.",
+            f"Line {place.line} of {place.path} is not JSON: {row.msg.removesuffix(' at')} at "
+            f"column {row.colno}.",
             "Write one JSON object a line.",
             place,
         )

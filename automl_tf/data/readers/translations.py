@@ -10,17 +10,21 @@ The Hugging Face Hub and what is exported from it know, besides ``{"en": …, "d
 
 import ast
 import json
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LANGUAGE_KEYS = ("language", "lang", "locale", "code", "lang_code", "language_code")
+_PYTHON = re.compile(r"\[?\s*\{\s*['\"]")
+_MOST_POSITIONS = 10
 _TEXT_KEYS = ("translation", "text", "sentence", "value", "string", "content")
 
 
 def parts_of(cell: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - any cell
     """The named parts of a nested cell; None if it has none.
 
-    Parts of a list without languages are named by their position, from ``0`` on.
+    Parts of a short list of texts are named by their position, from ``0`` on.
     """
     if isinstance(cell, str):
         cell = _unpacked(cell)
@@ -29,7 +33,8 @@ def parts_of(cell: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - any cell
     if isinstance(cell, list) and cell:
         if all(isinstance(item, Mapping) for item in cell):
             return _joined(cell)
-        return {str(position): item for position, item in enumerate(cell)}
+        if len(cell) <= _MOST_POSITIONS and all(isinstance(item, str) for item in cell):
+            return {str(position): item for position, item in enumerate(cell)}
     return None
 
 
@@ -77,7 +82,11 @@ def _unpacked(text: str) -> Any:  # noqa: ANN401
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
         pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+    if not _PYTHON.match(text):
         return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            return None
