@@ -87,7 +87,10 @@ def is_pipe(path: Path) -> bool:
     is_descriptor = os.path.realpath(absolute.parent).startswith("/proc/")
     if is_descriptor or absolute == Path("/dev/stdin"):
         return True
-    return path.exists() and not (path.is_file() or path.is_dir())
+    try:
+        return path.exists() and not (path.is_file() or path.is_dir())
+    except OSError:  # a name that no file can have
+        return False
 
 
 class Settings(BaseModel):

@@ -176,6 +176,12 @@ def test_a_name_that_is_neither_folder_nor_dataset(name: str, tmp_path: Path, co
         load_corpus(configured(kind="hub", name=name), tmp_path)
 
 
+def test_a_file_is_no_dataset(folder: Path, tmp_path: Path, configured) -> None:
+    config = configured(kind="hub", name=str(folder / "train.jsonl"), test=None)
+    with pytest.raises(UserError, match="is a file, not a dataset"):
+        load_corpus(config, tmp_path)
+
+
 # The Hub's client reads its environment when it is imported.
 PROGRAM = """
 import sys
@@ -234,5 +240,3 @@ def test_a_dataset_of_the_hub_gives_the_same_text_as_its_folder(
     expected = load_corpus(config, tmp_path / "other").fingerprint
     with hub_of(folder) as endpoint:
         assert read_elsewhere("me/made", tmp_path, HF_ENDPOINT=endpoint) == expected
-    # What was fetched once needs no network.
-    assert read_elsewhere("me/made", tmp_path, HF_HUB_OFFLINE="1") == expected

@@ -167,6 +167,13 @@ def test_every_type_of_text_in_arrow(kind: Any, cells: list[Any], tmp_path: Path
         assert read(tmp_path / name) == expected
 
 
+def test_maps_of_arrow(tmp_path: Path) -> None:
+    cells = [[("en", "a"), ("de", "b")], [("de", "b"), ("fr", "c"), ("en", "a")]]
+    table = pa.table({"translation": pa.array(cells, pa.map_(pa.string(), pa.string()))})
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet") == PLAIN * 2
+
+
 def test_nulls_are_sentences_without_text_where_they_are_filtered(tmp_path: Path) -> None:
     columns = dataclasses.replace(COLUMNS, skips_nulls=True)
     content = '{"translation": {"en": null, "de": "b"}}\n{"translation": {"en": "a", "de": NaN}}\n'
@@ -229,6 +236,13 @@ def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
             '{"q": {"en": "a", "de": "b"}, "a": {"en": "c", "de": "d"}}',
             "Several columns",
         ),
+        (
+            "t.jsonl",
+            '{"translation": [{"en": "a", "de": "b"}, {"en": "c", "de": "d"}]}',
+            "no column",
+        ),
+        ("t.xlsx", b"PK\x03\x04", "is a spreadsheet. Export it as CSV"),
+        ("t.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
         ("t.feather", b"ARROW1", "cannot be read as arrow"),
         ("t.csv", "en,de\n", "no rows"),
         ("t.csv", "english,german\na,b\n", "no column en .* the columns are english, german"),

@@ -227,6 +227,9 @@ def _text(row: Row, path: _Path, columns: TableColumns) -> str | None:
     cell = row.get(path[0], _ABSENT)
     for part in path[1:]:
         holder = cell
+        if isinstance(holder, dict) and isinstance(holder.get(part), str):
+            cell = holder[part]
+            continue
         parts = parts_of(holder)
         cell = holder if holder is None else _ABSENT if parts is None else parts.get(part, _ABSENT)
         if cell is _ABSENT and varies(holder):

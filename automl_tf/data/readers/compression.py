@@ -24,6 +24,8 @@ SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".zst")
 """Endings of the names of compressed files, in small letters."""
 
 _HEAD_BYTES = 512
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_SPREADSHEETS = (".xlsx", ".xlsm", ".ods")
 _TAR_MAGIC = b"ustar"
 _TAR_MAGIC_START = 257
 
@@ -83,7 +85,7 @@ def open_binary(path: Path, key: str | None) -> Iterator[BinaryIO]:
             if compression is not None:
                 file = stack.enter_context(compression.open(file))
                 head = file.peek(_HEAD_BYTES)
-            _refuse_archive(head, path, place)
+            _refuse_what_is_no_text(head, path, place)
             yield file
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"There is no file {path.absolute()}.", _suggestion(path), place) from None
@@ -134,12 +136,19 @@ def _rewindable(path: Path) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", copy)
 
 
-def _refuse_archive(head: bytes, path: Path, place: Place) -> None:
+def _refuse_what_is_no_text(head: bytes, path: Path, place: Place) -> None:
+    """Refuses, by its first bytes, what is shipped in the place of a text."""
+    if head.startswith(_LFS_POINTER):
+        raise UserError(
+            f"{path} is a pointer of Git LFS, not the file itself.", "Run `git lfs pull`.", place
+        )
     kind = None
     if head.startswith(b"PK\x03\x04"):
         kind = "zip"
     elif head.startswith(_TAR_MAGIC, _TAR_MAGIC_START):
         kind = "tar"
+    if path.suffix.lower() in _SPREADSHEETS and kind is not None:
+        raise UserError(f"{path} is a spreadsheet.", "Export it as CSV in UTF-8.", place)
     if kind is not None:
         raise UserError(
             f"{path} is an archive of files ({kind}).", "Unpack it, and name a file in it.", place

@@ -163,6 +163,12 @@ def demand_dataset(config: HubCorpus) -> None:
         UserError: If the Hub cannot be reached, or has no such dataset or revision.
     """
     place = Place(key="corpus.name")
+    if Path(config.name).is_file():
+        raise UserError(
+            f"corpus.name = {config.name} is a file, not a dataset.",
+            "Give its folder, or name it as table of a corpus of kind: files.",
+            place,
+        )
     try:
         huggingface_hub.HfApi().dataset_info(
             config.name, revision=config.revision, timeout=_SECONDS_TO_ANSWER

@@ -12,6 +12,7 @@ from automl_tf.errors import Place, UserError
 
 _BYTE_ORDER_MARK = "\ufeff"
 _EXTRA_DATA = "Extra data"
+_DECODER = json.JSONDecoder(strict=False)
 
 
 def json_lines_rows(path: Path, key: str | None) -> Iterator[NumberedRow]:
@@ -116,7 +117,7 @@ def _whole(path: Path, key: str | None) -> str:
 def _decoded(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """The value of JSON, in which text may hold control characters; the error if it is not JSON."""
     try:
-        return json.loads(text, strict=False)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         return error
     except RecursionError:

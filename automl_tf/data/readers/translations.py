@@ -18,6 +18,8 @@ from typing import Any
 _LANGUAGE_KEYS = ("language", "lang", "locale", "code", "lang_code", "language_code")
 _PYTHON = re.compile(r"\[?\s*\{\s*['\"]")
 _MOST_POSITIONS = 10
+_ENTRY = 2
+"""Key and value: so does Arrow give the entries of a map."""
 _TEXT_KEYS = ("translation", "text", "sentence", "value", "string", "content")
 
 
@@ -33,6 +35,8 @@ def parts_of(cell: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - any cell
     if isinstance(cell, list) and cell:
         if all(isinstance(item, Mapping) for item in cell):
             return _joined(cell)
+        if all(isinstance(item, tuple) and len(item) == _ENTRY for item in cell):
+            return dict(cell)
         if len(cell) <= _MOST_POSITIONS and all(isinstance(item, str) for item in cell):
             return {str(position): item for position, item in enumerate(cell)}
     return None
@@ -58,15 +62,20 @@ def _by_language(cell: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return dict(zip(reversed(languages), reversed(texts), strict=True))
 
 
-def _joined(cells: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The parts of all objects of a list; of parts with one name the first counts."""
+def _joined(cells: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The parts of all objects of a list; None if they are several translations, not one."""
     joined: dict[str, Any] = {}
     for cell in cells:
         language, text = (_first_of(cell, keys) for keys in (_LANGUAGE_KEYS, _TEXT_KEYS))
-        for name, part in ({language: text} if isinstance(language, str) else cell).items():
-            # Where objects have a type, each has every key, and null for what it lacks.
-            if joined.get(name) is None:
-                joined[name] = part
+        if isinstance(language, str):
+            # Of several translations into one language the first counts.
+            joined.setdefault(language, text)
+            continue
+        # Where objects have a type, each has every key, and null for what it lacks.
+        parts = {name: part for name, part in cell.items() if part is not None}
+        if not joined.keys().isdisjoint(parts):
+            return None
+        joined.update(parts)
     return joined
 
 
