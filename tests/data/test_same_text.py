@@ -7,6 +7,7 @@ import json
 import lzma
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from automl_tf.data.corpora import load_corpus
+from automl_tf.data.pairs import write_pairs
+from automl_tf.data.readers.columns import ColumnName, TableColumns
+from automl_tf.data.readers.tables import Table
+from automl_tf.data.readers.text_files import read_lines
+from automl_tf.errors import UserError
 
 PIECES = [
     *["a", "Ein Mann", "schläft.", " ", "  ", "", "7", "-0.5", "1e9", "12:30", "2024-01-01"],
@@ -228,3 +234,46 @@ def test_by_compression_and_encoding(ways, configured) -> None:
     assert made.by_lines(encoding="utf-16") == expected
     for name in ("flat.jsonl", "lf.csv", "nested.parquet", "stream.arrow"):
         assert {made.by_table(name, ending) for ending in COMPRESSED} == {expected}
+
+
+JUNK = [
+    b'"',
+    b",",
+    b"\t",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"{",
+    b"}",
+    b"[",
+    b"\\",
+    b"\xff",
+    b"\xed\xa0\x80",
+    b":",
+]
+JUNK += [b"null", b"NaN", b"1e999", b"\\ud800", b"\xef\xbb\xbf", b"\xff\xfe", b'"en"', b"\x1f\x8b"]
+
+
+def damaged(data: bytes, rng: random.Random) -> bytes:
+    """A file with bytes changed, inserted or lost."""
+    for _ in range(rng.choice([1, 2, 5, 20])):
+        at = rng.randrange(len(data) + 1)
+        lost = rng.choice([0, 0, 1, 30])
+        junk = rng.choice([*JUNK, b"", bytes([rng.randrange(256)]), data[at : at + 100]])
+        data = data[:at] + junk + data[at + lost :]
+    return data[: rng.choice([None, None, None, len(data) // 2])]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_damaged_table_is_read_or_refused_in_one_message(name: str, tmp_path: Path) -> None:
+    rng = random.Random(name)
+    columns = TableColumns(ColumnName("en", is_language=True), ColumnName("de", is_language=True))
+    path = tmp_path / name
+    TABLES[name](path, [(one[:99], other[:99]) for one, other in odd_pairs(rng, 12)])
+    whole = path.read_bytes()
+    for _ in range(30):
+        path.write_bytes(damaged(whole, rng))
+        with suppress(UserError):
+            write_pairs(tmp_path / "pairs.arrow", Table(path, columns, "corpus.train.table"))
+        with suppress(UserError):
+            list(read_lines(path, None))

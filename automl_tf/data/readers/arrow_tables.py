@@ -61,9 +61,11 @@ def _rows(
             for row in zip(*cells, strict=True):
                 yield None, dict(zip(names, row, strict=True))
             count += batch.num_rows
-    except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
+    except (pa.ArrowException, ValueError, OverflowError, OSError, MemoryError) as error:
+        # A damaged length asks for more memory than there is.
+        reason = first_line(error).rstrip(".!") or type(error).__name__
         raise UserError(
-            f"{place.path} cannot be read as {kind}: {first_line(error).rstrip('.!')}.",
+            f"{place.path} cannot be read as {kind}: {reason}.",
             "Check that the file is whole.",
             place,
         ) from None
