@@ -62,9 +62,11 @@ def write_json_lines(path: Path, rows: Sequence[Any]) -> None:
     path.write_text("\n".join(lines), encoding="utf-8", newline="")
 
 
-def write_csv(path: Path, pairs: list[tuple[str, str]], end: str, quoting: int) -> None:
+def write_csv(
+    path: Path, pairs: list[tuple[str, str]], end: str, quoting: int, delimiter: str = ","
+) -> None:
     with path.open("w", encoding="utf-8-sig" if end == "\r\n" else "utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator=end, quoting=quoting)
+        writer = csv.writer(file, lineterminator=end, quoting=quoting, delimiter=delimiter)
         writer.writerow(["id", "de", "en", "score"])
         for number, (source, target) in enumerate(pairs):
             writer.writerow(
@@ -131,6 +133,7 @@ TABLES: dict[str, Writer] = {
     ),
     "lf.csv": lambda path, pairs: write_csv(path, pairs, "\n", csv.QUOTE_MINIMAL),
     "crlf.csv": lambda path, pairs: write_csv(path, pairs, "\r\n", csv.QUOTE_ALL),
+    "quoted.tsv": lambda path, pairs: write_csv(path, pairs, "\n", csv.QUOTE_MINIMAL, "\t"),
     "json-in.csv": lambda path, pairs: write_cells(path, nested(pairs)),
     "plain.tsv": lambda path, pairs: path.write_bytes(
         "".join(f"{one}\t{other}\n" for one, other in [("en", "de"), *pairs]).encode()

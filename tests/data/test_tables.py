@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import gzip
 import json
@@ -165,6 +166,19 @@ def test_every_type_of_text_in_arrow(kind: Any, cells: list[Any], tmp_path: Path
     pyarrow.feather.write_feather(table, tmp_path / "t.feather", compression="zstd")
     for name in ("t.parquet", "blob", "t.feather"):
         assert read(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE])
+def test_tsv_with_and_without_quoting(quoting: int, tmp_path: Path) -> None:
+    rows = [("en", "de"), ("no", "nein"), ('"Hi."', '"Na."'), ('say "a"', "x"), ('an "', "y")]
+    with (tmp_path / "t.tsv").open("w", newline="") as file:
+        mark = None if quoting == csv.QUOTE_NONE else '"'
+        csv.writer(file, "excel-tab", quoting=quoting, quotechar=mark).writerows(rows)
+    assert read(tmp_path / "t.tsv") == [{"en": one, "de": other} for one, other in rows[1:]]
+
+
+def test_quoted_sentences_of_a_tsv_stay_as_they_are(tmp_path: Path) -> None:
+    assert read(tmp_path / "t.tsv", 'en\tde\n"Hi."\t"Na."\n') == [{"en": '"Hi."', "de": '"Na."'}]
 
 
 def test_maps_of_arrow(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Rows of CSV and TSV files."""
 
 import csv
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -11,6 +12,7 @@ from automl_tf.data.readers.text_files import read_raw_lines
 from automl_tf.errors import Place, UserError
 
 _OTHER_SEPARATORS = ";\t|"
+_QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
 # Decoded UTF-8 never holds it: stands for a carriage return that ends no row.
 _RETURN = "\udc0d"
 
@@ -28,20 +30,39 @@ def csv_rows(path: Path, columns: TableColumns, key: str | None) -> Iterator[Num
 def tsv_rows(path: Path, columns: TableColumns, key: str | None) -> Iterator[NumberedRow]:
     """The rows of a TSV file, in which a quotation mark is text, as its media type has it.
 
-    A file whose first line has each name in quotation marks is quoted throughout, as CSV is.
+    A file that is quoted as CSV is, which many programs write under this name, is read as such.
 
     Raises:
         UserError: If the file cannot be read, or if a row is malformed.
     """
     place = Place(path, key=key)
+    is_quoted = _is_quoted(read_raw_lines(path, key))
     lines = read_raw_lines(path, key)
-    first = next(lines)
-    if all(len(name) > 1 and name[0] == name[-1] == '"' for name in _tsv_cells(first)):
-        yield from _quoted_rows(first, lines, columns, place)
+    if is_quoted:
+        yield from _quoted_rows(next(lines), lines, columns, place)
         return
-    rows = enumerate(map(_tsv_cells, chain([first], lines)), start=1)
+    rows = enumerate(map(_tsv_cells, lines), start=1)
     remedy = "Replace tabs and line breaks inside cells by spaces, or write CSV with quotes."
     yield from _named_rows(rows, columns, place, remedy)
+
+
+def _is_quoted(lines: Iterator[str]) -> bool:
+    """Whether a TSV file is quoted as CSV is.
+
+    Either the names of its columns are, or each cell that has a quotation mark is quoted as a
+    whole and marks are doubled in some: in a file without quoting, hardly any sentence is like it.
+    """
+    first = next(lines)
+    if all(len(name) > 1 and _QUOTED.fullmatch(name) for name in _tsv_cells(first)):
+        return True
+    is_any_doubled = False
+    for line in chain([first], lines):
+        for cell in _tsv_cells(line) if '"' in line else ():
+            if '"' in cell:
+                if not _QUOTED.fullmatch(cell):
+                    return False
+                is_any_doubled |= '""' in cell[1:-1]
+    return is_any_doubled
 
 
 def _tsv_cells(line: str) -> list[str]:
