@@ -1,14 +1,14 @@
 """Corpora from pipes, such as ``<(zcat train.en.gz)`` of a shell: read once, and kept."""
 
 import hashlib
+import shutil
 import tempfile
 from pathlib import Path
 
 from automl_tf.config.base import is_pipe
 from automl_tf.config.settings import Corpus, FilesCorpus, SplitFiles
-from automl_tf.errors import Place, UserError
+from automl_tf.errors import Place, UserError, disk_is_full
 
-_CHUNK = 1 << 20
 _PARTS = ("source", "target", "table")
 
 
@@ -42,18 +42,20 @@ def keep_pipes(corpus: Corpus, cache_dir: Path) -> Corpus:
 
 def _copy(pipe: Path, folder: Path, key: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    checksum = hashlib.sha256()
-    try:
-        with pipe.open("rb") as file, tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
-            while chunk := file.read(_CHUNK):
-                checksum.update(chunk)
-                copy.write(chunk)
-    except OSError as error:
-        raise UserError(
-            f"{pipe} cannot be read: {error.strerror}.",
-            "Check the command that writes into the pipe, or give a file.",
-            Place(pipe, key=key),
-        ) from None
-    # The name of a pipe may tell what comes out of it.
-    path = folder / f"{checksum.hexdigest()}-{pipe.name}"
-    return Path(copy.name).replace(path)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        unfinished = Path(scratch, "copy")
+        try:
+            with pipe.open("rb") as file, unfinished.open("w+b") as copy:
+                shutil.copyfileobj(file, copy)
+                copy.seek(0)
+                checksum = hashlib.file_digest(copy, "sha256").hexdigest()
+        except OSError as error:
+            if disk_is_full(error):
+                raise
+            raise UserError(
+                f"{pipe} cannot be read: {error.strerror}.",
+                "Check the command that writes into the pipe, or give a file.",
+                Place(pipe, key=key),
+            ) from None
+        # The name of a pipe may tell what comes out of it.
+        return unfinished.replace(folder / f"{checksum}-{pipe.name}")
