@@ -228,7 +228,12 @@ def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
             '{"en": "a", "de": "b"}\n{"en": "a", "de": %s' % ("[" * 99_999),
             "Line 2 .* deep",
         ),
+        ("t.json", '{"columns": ["en", "de"], "data": [7]}', "no column en"),
+        ("t.json", '{"columns": [["en"]], "data": [["a"]]}', "no column en"),
+        ("t.json", "{}", "no column en"),
         ("t.json", '[{"en": "a", "de": "b"}, 7]', "row 2 is no object"),
+        ("t.tsv", "Go.\tGeh.\nHi.\tNa.\n", "Write the names of the columns into the first"),
+        ("t.json", '{"en": {"0": "a", "1": "b"}, "de": {"0": "c"}}', "Row 2 .* is missing"),
         ("t.json", '{"en": ["a", "b"], "de": ["c"]}', "Row 2 of column de is missing or null"),
         (
             "t.jsonl",

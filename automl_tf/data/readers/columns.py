@@ -209,7 +209,7 @@ def _missing(wanted: str, known: Mapping[str, _Path], place: Place, guess: str =
     names = [shortened(name) for name in islice(known, _MOST_COLUMNS_SHOWN)]
     more = [f"and {len(known) - len(names)} more"] if len(known) > len(names) else []
     # A table whose first line is a sentence has no names of columns.
-    is_headless = any(" " in name.strip() for name in known)
+    is_headless = any(" " in name.strip() or name.endswith((".", "!", "?")) for name in known)
     hint = "Write the names of the columns into the first line. " if is_headless else ""
     return UserError(
         f"There is no column {wanted}; the columns are {', '.join([*names, *more])}.",

@@ -1,8 +1,7 @@
 """Rows of JSON lines, and of JSON documents in the forms in which tables are written to them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def json_lines_rows(path: Path, key: str | None) -> Iterator[NumberedRow]:
         row = _decoded(text)
         if not isinstance(row, dict):
             document = _decoded(_whole(path, key)) if is_first else None
-            if isinstance(document, dict) or _has_objects(document):
+            if isinstance(document, dict) or _is_list_of(document, dict):
                 yield from _rows_of(document, path, key)
                 return
             raise _bad_line(row, Place(path, number, key))
@@ -75,24 +74,38 @@ def _objects(document: Any) -> Iterable[Any]:  # noqa: ANN401 - any JSON value
     """The rows of a list of them, and of the forms that pandas writes."""
     if not isinstance(document, dict):
         return document if isinstance(document, list) else [document]
+    names, data = (document.get(part, ()) for part in ("columns", "data"))
     cells = list(document.values())
-    if isinstance(document.get("columns"), list) and isinstance(document.get("data"), list):
-        return [dict(zip(document["columns"], row, strict=False)) for row in document["data"]]
-    if cells and all(isinstance(column, list) for column in cells):
-        return (dict(zip(document, row, strict=True)) for row in zip_longest(*cells))
-    if len(cells) > 1 and all(isinstance(column, dict) for column in cells):
-        is_by_row = all(isinstance(cell, str) for cell in cells[0].values()) and (
-            list(cells[0]) == list(cells[-1]) and not next(iter(cells[0]), "0").isdecimal()
+    if _is_list_of(names, str) and _is_list_of(data, list):
+        return [dict(zip(names, row, strict=False)) for row in data]
+    if _is_list_of(cells, list):
+        return (
+            {name: column[row] for name, column in document.items() if row < len(column)}
+            for row in range(max(map(len, cells)))
         )
-        if is_by_row:
-            return cells
-        return ({name: column.get(row) for name, column in document.items()} for row in cells[0])
-    lists = [name for name, column in document.items() if _has_objects(column)]
+    if _is_list_of(cells, dict) and len(cells) > 1:
+        return cells if _are_rows(cells) else _rows_by_column(document)
+    lists = [name for name, column in document.items() if _is_list_of(column, dict)]
     return [{lists[0]: row} for row in document[lists[0]]] if len(lists) == 1 else [document]
 
 
-def _has_objects(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+def _are_rows(cells: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these are rows by their names, not columns whose cells have the names of rows."""
+    first, last = cells[0], cells[-1]
+    return (
+        list(first) == list(last)
+        and not any(name.isdecimal() for name in first)
+        and all(isinstance(cell, str) for cell in first.values())
+    )
+
+
+def _rows_by_column(columns: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for row in next(iter(columns.values())):
+        yield {name: column[row] for name, column in columns.items() if row in column}
+
+
+def _is_list_of(value: Any, kind: type) -> bool:  # noqa: ANN401 - any JSON value
+    return isinstance(value, list) and bool(value) and all(isinstance(one, kind) for one in value)
 
 
 def _bad_line(row: Any, place: Place) -> UserError:  # noqa: ANN401 - any JSON value
