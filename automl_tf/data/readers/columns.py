@@ -206,7 +206,7 @@ def _of_language(known: Mapping[str, _Path], code: str) -> dict[str, _Path]:
 
 
 def _missing(wanted: str, known: Mapping[str, _Path], place: Place, guess: str = "") -> UserError:
-    names = [shortened(name) for name in islice(known, _MOST_COLUMNS_SHOWN)]
+    names = [_shortened(name) for name in islice(known, _MOST_COLUMNS_SHOWN)]
     more = [f"and {len(known) - len(names)} more"] if len(known) > len(names) else []
     # A table whose first line is a sentence has no names of columns.
     is_headless = any(" " in name.strip() or name.endswith((".", "!", "?")) for name in known)
@@ -253,10 +253,10 @@ def _as_text(cell: Any, columns: TableColumns) -> str:  # noqa: ANN401 - any cel
         return ""
     if is_null or cell is _ABSENT:
         raise _BadCellError("is missing or null")
-    raise _BadCellError(f"is {shortened(repr(cell))}, not text")
+    raise _BadCellError(f"is {_shortened(repr(cell))}, not text")
 
 
-def shortened(text: str) -> str:
+def _shortened(text: str) -> str:
     """The text as a message can show it: its beginning, without control characters."""
     shown = "".join(
         character if character.isprintable() else "�" for character in text[:_LONGEST_SHOWN]
