@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from automl_tf.errors import Place, UserError
 
-SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".zst")
+_SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".zst")
 """Endings of the names of compressed files, in small letters."""
 
 _HEAD_BYTES = 512
@@ -120,7 +120,7 @@ def open_seekable(path: Path, key: str | None) -> Iterator[Any]:
 def without_compression(name: str) -> str:
     """The name of a file without the endings of its compression."""
     path = Path(name)
-    return without_compression(path.stem) if path.suffix.lower() in SUFFIXES else name
+    return without_compression(path.stem) if path.suffix.lower() in _SUFFIXES else name
 
 
 @contextmanager
