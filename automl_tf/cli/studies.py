@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -129,12 +130,15 @@ def run_search(
     """
     from automl_tf.cli.live import choose_display
     from automl_tf.search import run
+    from automl_tf.search.inputs import StudyInputs, keep_inputs
     from automl_tf.search.launchers.local import num_threads
     from automl_tf.search.launchers.placement import create_pool
     from automl_tf.search.plan import Crew, plan
     from automl_tf.search.study_view import StudyView
 
-    arguments = _worker_arguments(path, settings, places.home)
+    inputs = keep_inputs(StudyInputs(read, path, settings), places.home)
+    read = inputs.study
+    arguments = _worker_arguments(inputs.file, inputs.overrides, places.home)
     pool = create_pool(arguments, read, places, placement, functools.partial(typer.echo, err=True))
     trains_here = placement.cluster is None
     opened = run.open_search(read, places, trains_here=trains_here)
@@ -344,7 +348,7 @@ def place_options(home: Path, storage: str | None, tracking: str | None) -> dict
     }
 
 
-def _worker_arguments(study: Path, settings: list[str], home: Path) -> list[str]:
+def _worker_arguments(study: Path, settings: Sequence[str], home: Path) -> list[str]:
     """Returns a worker's command; URLs go by the environment, where no process list shows them."""
     sets = [part for setting in settings for part in ("--set", setting)]
     return ["worker", str(study.absolute()), "--events", "--home", str(home.absolute()), *sets]

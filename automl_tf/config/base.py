@@ -1,5 +1,6 @@
 """Base class of all settings, and types that several groups of settings share."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -48,19 +49,48 @@ StoredName = Annotated[str, _checked(is_stored_name)]
 
 
 def _resolved(path: Path, info: ValidationInfo) -> Path:
-    """Resolves a path against the folder of the file that is validated, the context."""
-    return path if info.context is None else (info.context / path.expanduser()).resolve()
+    """Returns a path that starts at the folder of the file that is validated, the context.
+
+    The last part may be a link, and stays: its name tells the format of a file, and a pipe such as
+    /dev/fd/63 has no other name.
+    """
+    if info.context is None:
+        return path
+    full: Path = info.context / _expanded(path)
+    return Path(os.path.realpath(full.parent), full.name)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody has that name, or this user no home
+        return path
 
 
 def _resolved_folder(name: str, info: ValidationInfo) -> str:
     folder = _resolved(Path(name), info)
-    return str(folder) if folder.is_dir() else name
+    return os.path.realpath(folder) if folder.is_dir() else name
 
 
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_resolved)]
 """A path, given as text; a relative one in a file starts at the file's folder."""
 NameOrFolder = Annotated[str, AfterValidator(_resolved_folder)]
 """A name that stands for a folder if there is one."""
+
+
+def is_pipe(path: Path) -> bool:
+    """Returns True for what can be read only once, or in this process alone.
+
+    That is a pipe, or an open file by its number, as shells make of ``<(command)``.
+    """
+    absolute = path.absolute()
+    is_descriptor = os.path.realpath(absolute.parent).startswith("/proc/")
+    if is_descriptor or absolute == Path("/dev/stdin"):
+        return True
+    try:
+        return path.exists() and not (path.is_file() or path.is_dir())
+    except OSError:  # a name that no file can have
+        return False
 
 
 class Settings(BaseModel):

@@ -148,7 +148,7 @@ def validate_document(model: type[Model], document: Document) -> Model:
         UserError: For the first key that is unknown, missing, mistyped or out of range.
     """
     try:
-        return model.model_validate(document.data, context=document.path.absolute().parent)
+        return model.model_validate(document.data, context=document.folder)
     except ValidationError as error:
         raise _user_error(error, model, document) from None
 

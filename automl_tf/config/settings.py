@@ -65,12 +65,12 @@ class SplitFiles(Settings):
     """One split in files: two line-aligned text files, or one table with named columns."""
 
     source: FilePath | None = None
-    """Plain or .gz text, one sentence a line."""
+    """Text, one sentence a line; it may be compressed."""
     target: FilePath | None = None
-    """Plain or .gz text, line by line the translation of the source."""
+    """Text, line by line the translation of the source; it may be compressed."""
     table: FilePath | None = None
-    """A .jsonl, .json, .ndjson, .csv, .tsv or .parquet file instead of the two; all but the
-    last may be .gz."""
+    """A .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow or .feather file instead of the two;
+    it may be compressed."""
 
     @model_validator(mode="after")
     def _is_one_form(self) -> "SplitFiles":

@@ -16,6 +16,7 @@ from ruamel.yaml.constructor import ConstructorError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from automl_tf.config.base import is_pipe
 from automl_tf.errors import Place, UserError
 
 Location = tuple[str | int, ...]
@@ -45,6 +46,11 @@ class Document:
     lines: Mapping[Location, int] = field(repr=False)
     prefix: str = ""
     overrides: Mapping[Location, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start at: the file's, or the current one for a pipe."""
+        return Path.cwd() if is_pipe(self.path) else self.path.absolute().parent
 
     def dotted(self, location: Sequence[str | int]) -> str:
         """Returns the dotted key of a location."""

@@ -14,8 +14,8 @@ from automl_tf.config.settings import Corpus, FilesCorpus, HubCorpus, SplitFiles
 from automl_tf.data import sample
 from automl_tf.data.cache import digest, ensure_entry
 from automl_tf.data.fingerprints import Stamps, recall, remember
-from automl_tf.data.pairs import Pair, PairReader, PairTable, write_pairs
-from automl_tf.data.readers.columns import TableColumns
+from automl_tf.data.pairs import Pair, PairTable, write_pairs
+from automl_tf.data.readers.columns import ColumnName, TableColumns
 from automl_tf.data.readers.tables import Table
 from automl_tf.data.readers.text_files import AlignedFiles
 from automl_tf.errors import Place, UserError
@@ -132,7 +132,7 @@ def _stored(entry: Path, get: Callable[[], Mapping[str, Iterable[Pair] | None]])
     return {name: PairTable(path) if path.exists() else None for name, path in paths.items()}
 
 
-def _spooled(readers: Mapping[str, PairReader | None], cache_dir: Path) -> Splits:
+def _spooled(readers: Mapping[str, Iterable[Pair] | None], cache_dir: Path) -> Splits:
     """The splits in files without a name."""
     return {
         name: None if reader is None else _spool(reader, cache_dir)
@@ -140,7 +140,7 @@ def _spooled(readers: Mapping[str, PairReader | None], cache_dir: Path) -> Split
     }
 
 
-def _spool(reader: PairReader, cache_dir: Path) -> PairTable:
+def _spool(reader: Iterable[Pair], cache_dir: Path) -> PairTable:
     file = cast("BinaryIO", tempfile.TemporaryFile(dir=cache_dir))  # noqa: SIM115 - the table's
     write_pairs(file, reader)
     return PairTable(file)
@@ -162,46 +162,47 @@ def _generate(config: SyntheticCorpus) -> Mapping[str, Iterable[Pair]]:
     return {name: [(target, source) for source, target in splits[name]] for name in splits}
 
 
-def _fetch(config: HubCorpus, cache_dir: Path) -> Mapping[str, PairReader | None]:
+def _fetch(config: HubCorpus, cache_dir: Path) -> Mapping[str, Iterable[Pair] | None]:
     from automl_tf.data.readers.hub import demand_dataset  # noqa: PLC0415 - half a second
 
     demand_dataset(config)
     return _hub_readers(config, cache_dir)
 
 
-def _hub_readers(config: HubCorpus, cache_dir: Path) -> Mapping[str, PairReader | None]:
+def _hub_readers(config: HubCorpus, cache_dir: Path) -> Mapping[str, Iterable[Pair] | None]:
     from automl_tf.data.readers.hub import HubSplit  # noqa: PLC0415 - half a second
 
     return {
-        name: HubSplit(config, name, _columns(config), cache_dir)
+        name: HubSplit(config, name, _columns(config, name), cache_dir)
         if getattr(config, name) is not None
         else None
         for name in SPLITS
     }
 
 
-def _file_readers(config: FilesCorpus) -> Mapping[str, PairReader | None]:
-    def reader(files: SplitFiles, key: str) -> PairReader:
+def _file_readers(config: FilesCorpus) -> Mapping[str, Iterable[Pair] | None]:
+    def reader(split: str) -> Iterable[Pair] | None:
+        files: SplitFiles | None = getattr(config, split)
+        if files is None:
+            return None
+        key = f"corpus.{split}"
         if files.table is not None:
-            return Table(files.table, _columns(config), f"{key}.table")
+            return Table(files.table, _columns(config, split), f"{key}.table")
         assert files.source is not None
         assert files.target is not None
         return AlignedFiles(files.source, files.target, key)
 
-    return {
-        "train": reader(config.train, "corpus.train"),
-        "validation": reader(config.validation, "corpus.validation"),
-        "test": None if config.test is None else reader(config.test, "corpus.test"),
-    }
+    return {split: reader(split) for split in SPLITS}
 
 
-def _columns(config: FilesCorpus | HubCorpus) -> TableColumns:
-    def names(column: str | None, language: str) -> tuple[str, ...]:
-        return (column,) if column else (language, f"translation.{language}")
+def _columns(config: FilesCorpus | HubCorpus, split: str) -> TableColumns:
+    def name(column: str | None, language: str) -> ColumnName:
+        return ColumnName(column) if column else ColumnName(language, is_language=True)
 
     return TableColumns(
-        names(config.source_column, config.source_lang),
-        names(config.target_column, config.target_lang),
+        name(config.source_column, config.source_lang),
+        name(config.target_column, config.target_lang),
+        skips_nulls=split == "train",
     )
 
 

@@ -8,6 +8,7 @@ times, since clocks of file systems tick slowly; such a reading is not remembere
 
 import os
 import re
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from automl_tf.config.settings import Corpus, FilesCorpus, HubCorpus, SyntheticCorpus
 from automl_tf.data.cache import digest
+from automl_tf.data.readers.folders import files_below
 
 RACY_SECONDS = 2.0
 """How long a file must have rested before its reading is remembered."""
@@ -49,6 +51,8 @@ class Stamps:
             times = (state.st_mtime_ns, state.st_ctime_ns)
             states.append([str(path), state.st_size, state.st_ino, *times])
             newest = max(newest, *(nanoseconds / 1e9 for nanoseconds in times))
+            if not stat.S_ISREG(state.st_mode):
+                newest = now  # what comes out of a pipe changes with each reading
         name = digest([_FORMAT, config.model_dump(mode="json"), states])
         return cls(name, now - newest > RACY_SECONDS)
 
@@ -91,7 +95,7 @@ def _files(config: Corpus) -> list[Path]:
             return sorted(Path(__file__).parent.glob("**/*.py"))
         case HubCorpus():
             folder = Path(config.name)
-            return sorted(folder.rglob("*")) if folder.is_dir() else []
+            return files_below(folder) if folder.is_dir() else []
         case FilesCorpus():
             splits = [config.train, config.validation, *([config.test] if config.test else [])]
             paths = [path for s in splits for path in (s.source, s.target, s.table)]

@@ -7,13 +7,11 @@ then read chunk by chunk as often as it is needed.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
-from automl_tf.errors import Place, UserError
 
 Pair = tuple[str, str]
 """A sentence and its translation."""
@@ -22,16 +20,6 @@ CHUNK_PAIRS = 10_000
 """Pairs of a chunk; the last one of a table may have fewer."""
 
 _SCHEMA = pa.schema([("source", pa.large_string()), ("target", pa.large_string())])
-
-
-class PairReader(Protocol):
-    """Parallel text as it stands in files."""
-
-    def __iter__(self) -> Iterator[Pair]:
-        """Reads the pairs in their order, each time anew."""
-
-    def place(self, number: int) -> Place:
-        """Where a pair stands, counted from 1."""
 
 
 class Chunk(NamedTuple):
@@ -90,41 +78,30 @@ class PairTable:
         return [text for chunk in self.chunks() for text in chunk.targets]
 
 
-def write_pairs(file: Path | BinaryIO, pairs: Iterable[Pair] | PairReader) -> None:
+def write_pairs(file: Path | BinaryIO, pairs: Iterable[Pair]) -> None:
     """Writes pairs to a file without holding more than a chunk of them.
 
-    Raises:
-        UserError: If a sentence cannot be written in UTF-8, with the place that the reader tells.
+    Half a character, as escapes of JSON can spell it, becomes U+FFFD.
     """
     sink = pa.OSFile(str(file), "wb") if isinstance(file, Path) else pa.PythonFile(file, "w")
     with pa.ipc.new_file(sink, _SCHEMA) as writer:
-        iterator, written = iter(pairs), 0
+        iterator = iter(pairs)
         while chunk := list(islice(iterator, CHUNK_PAIRS)):
-            try:
-                columns = [pa.array(side, pa.large_string()) for side in zip(*chunk, strict=True)]
-            except UnicodeEncodeError:
-                raise _not_text(chunk, written, pairs) from None
+            columns = [_array(side) for side in zip(*chunk, strict=True)]
             writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
-            written += len(chunk)
     if isinstance(file, Path):
         sink.close()
     else:
         file.flush()
 
 
-def _not_text(chunk: Sequence[Pair], written: int, pairs: Iterable[Pair] | PairReader) -> UserError:
-    number = written + next(i for i, pair in enumerate(chunk, start=1) if not _is_text(pair))
-    place = pairs.place(number) if hasattr(pairs, "place") else None
-    return UserError(
-        f"Pair {number} holds half a character (a lone surrogate), which is no Unicode text.",
-        "Correct the pair, or leave it out.",
-        place,
-    )
-
-
-def _is_text(pair: Pair) -> bool:
+def _array(texts: Sequence[str]) -> pa.LargeStringArray:
     try:
-        "".join(pair).encode()
+        return pa.array(texts, pa.large_string())
     except UnicodeEncodeError:
-        return False
-    return True
+        return pa.array(map(_with_whole_characters, texts), pa.large_string())
+
+
+def _with_whole_characters(text: str) -> str:
+    """The text with U+FFFD for each lone surrogate, and one character for each pair of them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

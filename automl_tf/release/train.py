@@ -16,6 +16,7 @@ from automl_tf.bundle.text_translator import TextTranslator
 from automl_tf.config.files import Export
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.data.corpora import corpus_fingerprint
+from automl_tf.data.pipes import keep_pipes
 from automl_tf.data.prepare import PreparationPausedError, PreparedData, prepare
 from automl_tf.decoding.constraints import LengthBound
 from automl_tf.decoding.translator import REQUIREMENTS
@@ -93,6 +94,8 @@ def train(
             the bundle is taken or cannot be written, if another process trains the same
             configuration, or if there are fewer devices than asked for.
     """
+    corpus = keep_pipes(export.corpus, HomeDirectory(home).cache)
+    export = export.model_copy(update={"corpus": corpus})
     config = export.trial_config()
     check_devices(config.trainer.devices)
     identity = TrainingIdentity.of(config, _corpus_fingerprint(export, home))

@@ -1,3 +1,4 @@
+import os
 import random
 from pathlib import Path
 
@@ -264,6 +265,33 @@ def test_relative_paths_start_at_the_folder_of_the_file(
         assert read.corpus.validation.source is None
         assert read.corpus.test.table == tmp_path / "test.jsonl"
     assert read_study(study).config.space == tmp_path / "spaces" / "space.yaml"
+
+
+def test_a_link_keeps_its_name_which_tells_the_format(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "5fa7").write_text("x")
+    (tmp_path / "train.jsonl").symlink_to("blobs/5fa7")
+    (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
+    (tmp_path / "linked").symlink_to(tmp_path / "blobs")
+    files = "train: {table: train.jsonl}, validation: {table: loop.jsonl}, test: {table: linked/a}"
+    corpus = f"corpus: {{kind: files, source_lang: en, target_lang: de, {files}}}"
+    read = read_export(write_export(tmp_path, corpus)).corpus
+    assert read.train.table == tmp_path / "train.jsonl"
+    assert read.validation.table == tmp_path / "loop.jsonl"
+    assert read.test.table == tmp_path / "blobs" / "a"
+
+
+def test_relative_paths_of_a_pipe_start_at_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "space.yaml").write_text(SPACE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    read_end, write_end = os.pipe()
+    os.write(write_end, STUDY.encode())
+    os.close(write_end)
+    study = read_study(Path(f"/dev/fd/{read_end}"))
+    os.close(read_end)
+    assert study.config.space == tmp_path / "space.yaml"
 
 
 def test_a_hub_name_is_a_folder_only_if_there_is_one(tmp_path: Path) -> None:

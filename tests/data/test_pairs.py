@@ -1,5 +1,4 @@
 import gc
-import json
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +6,6 @@ import pytest
 
 from automl_tf.data import pairs as pairs_file
 from automl_tf.data.pairs import PairTable, write_pairs
-from automl_tf.data.readers.columns import TableColumns
-from automl_tf.data.readers.tables import Table
-from automl_tf.errors import Place, UserError
 
 
 @pytest.fixture(params=["named", "open"])
@@ -47,15 +43,12 @@ def test_two_readings_at_once(table_of, pairs, monkeypatch) -> None:
         assert one == other
 
 
-def test_half_a_character_is_told_with_its_pair(tmp_path: Path, pairs, monkeypatch) -> None:
+def test_half_a_character_becomes_a_replacement_character(table_of, pairs, monkeypatch) -> None:
     monkeypatch.setattr(pairs_file, "CHUNK_PAIRS", 2)
-    path = tmp_path / "t.jsonl"
-    rows = [{"en": source, "de": target} for source, target in [*pairs(4), ("a", "\ud800b")]]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    reader = Table(path, TableColumns(("en",), ("de",)), "corpus.train.table")
-    with pytest.raises(UserError, match="Pair 5 holds half a character") as error:
-        write_pairs(tmp_path / "pairs.arrow", reader)
-    assert error.value.place == Place(path, key="corpus.train.table")
+    made = pairs(4)
+    table = table_of([*made, ("a\ud83d b", "\udcb2"), ("\ud83d\ude00", "ü"), *made])
+    repaired = [*made, ("a\ufffd b", "\ufffd"), ("😀", "ü"), *made]
+    assert list(zip(table.sources(), table.targets(), strict=True)) == repaired
 
 
 def test_an_open_file_needs_no_name(tmp_path: Path, pairs) -> None:

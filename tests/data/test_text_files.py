@@ -1,10 +1,25 @@
+import bz2
 import gzip
+import io
+import lzma
+import os
+import tarfile
+import threading
+import zipfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from automl_tf.data.readers.text_files import AlignedFiles, read_lines
-from automl_tf.errors import Place, UserError
+from automl_tf.errors import UserError
+
+
+def zstd(data: bytes) -> bytes:
+    return bytes(pa.Codec("zstd").compress(data, asbytes=True))
+
+
+COMPRESSIONS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zstd": zstd}
 
 
 def read(path: Path, content: bytes) -> list[str]:
@@ -21,12 +36,72 @@ def read(path: Path, content: bytes) -> list[str]:
         ("\ufeffa\n", ["a"]),
         ("a\u2028b\x0cc\x85d\x1ce\vf\n", ["a\u2028b\x0cc\x85d\x1ce\vf"]),
         ("\n", [""]),
+        ("lone\rreturn\r\r\nb\r\rc", ["lone return", "b c"]),
+        ("classic\rMac\r", ["classic", "Mac"]),
     ],
 )
 def test_only_line_feeds_end_lines(content: str, lines: list[str], tmp_path: Path) -> None:
     assert read(tmp_path / "plain", content.encode()) == lines
-    assert read(tmp_path / "packed.gz", gzip.compress(content.encode())) == lines
-    assert read(tmp_path / "unmarked", gzip.compress(content.encode())) == lines
+    for compress in COMPRESSIONS.values():
+        assert read(tmp_path / "unmarked", compress(content.encode())) == lines
+    for encoding in ("utf-16", "utf-32"):
+        assert read(tmp_path / "wide", content.removeprefix("\ufeff").encode(encoding)) == lines
+
+
+def test_the_name_of_a_file_does_not_tell_how_it_is_compressed(tmp_path: Path) -> None:
+    for ending in (".gz", ".GZ", ".xz", ".zst", ".bz2", ".txt", ""):
+        path = tmp_path / f"50% [v2] #1?{ending}"
+        for compress in (bytes, *COMPRESSIONS.values()):
+            assert read(path, compress(b"one\ntwo\n")) == ["one", "two"]
+        assert read(path, gzip.compress(b"one\n") + gzip.compress(b"two\n")) == ["one", "two"]
+
+
+@pytest.mark.parametrize("kind", COMPRESSIONS)
+def test_a_damaged_file_is_told_with_its_compression(kind: str, tmp_path: Path) -> None:
+    text = "".join(f"line {number}\n" for number in range(20_000)).encode()
+    whole = COMPRESSIONS[kind](text)
+    for damaged in (whole[:-9], whole[: len(whole) // 2], whole[:12]):
+        with pytest.raises(UserError, match=f"not a whole {kind} file") as error:
+            read(tmp_path / "text", damaged)
+        assert error.value.place is not None
+        assert error.value.place.path == tmp_path / "text"
+
+
+def test_an_archive_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "train.de").write_text("Hund\n")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(tmp_path / "train.de", "train.de")
+    with zipfile.ZipFile(tmp_path / "train.zip", "w") as zipped:
+        zipped.write(tmp_path / "train.de")
+    for content in (buffer.getvalue(), gzip.compress(buffer.getvalue())):
+        with pytest.raises(UserError, match=r"archive of files \(tar\)\. Unpack it"):
+            read(tmp_path / "train.tar.gz", content)
+    with pytest.raises(UserError, match=r"archive of files \(zip\)\. Unpack it"):
+        list(read_lines(tmp_path / "train.zip", None))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Der Hund schläft.\n".encode("utf-16-le"), "seems to be UTF-16 without a byte order mark"),
+        ("Der Hund schläft.\n".encode("utf-16-be"), "seems to be UTF-16 without a byte order mark"),
+        ("eins\nzwei\n".encode("utf-16")[:-3], "is not whole UTF-16 behind line 1"),
+    ],
+)
+def test_wide_text_that_cannot_be_read(content: bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        read(tmp_path / "text", content)
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = gzip.compress(b"one\ntwo\n")
+    thread = threading.Thread(target=pipe.write_bytes, args=(content,))
+    thread.start()
+    assert list(read_lines(pipe, None)) == ["one", "two"]
+    thread.join()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +111,6 @@ def test_only_line_feeds_end_lines(content: str, lines: list[str], tmp_path: Pat
         (gzip.compress(b"", mtime=0), "is empty"),
         (gzip.compress(b"word " * 100, mtime=0)[:-9], "not a whole gzip file"),
         (gzip.compress(b"word", mtime=0)[:-8] + bytes(8), "not a whole gzip file"),
-        (b"not packed", "not a whole gzip file"),
         (gzip.compress(b"ok\ngr\xfcn\n", mtime=0), r"Line 2 .* byte 3 of the line is 0xfc"),
     ],
 )
@@ -89,10 +163,9 @@ def test_different_lengths_are_told_with_both_counts(
         list(AlignedFiles(source, target))
 
 
-def test_each_reading_starts_anew_and_tells_lines(tmp_path: Path) -> None:
+def test_each_reading_starts_anew(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("a\nb\n")
     target.write_text("A\nB\n")
     reader = AlignedFiles(source, target, "corpus.train")
     assert list(reader) == list(reader) == [("a", "A"), ("b", "B")]
-    assert reader.place(2) == Place(source, 2, "corpus.train")

@@ -1,7 +1,7 @@
-"""Readers of parallel text: one class for each kind of input, all with the same interface.
+"""Readers of parallel text: one class for each kind of input, all iterables of pairs.
 
-A reader is iterated for its pairs, which it takes from its file piece by piece, and says where a
-pair stands (:class:`automl_tf.data.pairs.PairReader`). What cannot be read ends the iteration with
-a ``UserError`` that names file, line or row, and remedy. ``text_files`` opens and decompresses
-files for all of them.
+A reader takes its pairs from its files piece by piece, anew each time that it is iterated. What
+cannot be read ends the iteration with a ``UserError`` that names file, line or row, and remedy.
+``compression`` opens files for all of them, ``text_files`` decodes their lines, ``columns`` finds
+the text in the rows of tables.
 """

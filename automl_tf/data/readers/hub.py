@@ -2,14 +2,22 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import datasets
 import huggingface_hub
-from datasets import Dataset, load_dataset
+from datasets import (
+    Dataset,
+    DatasetBuilder,
+    DownloadConfig,
+    DownloadManager,
+    load_dataset,
+    load_dataset_builder,
+)
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -20,7 +28,10 @@ from huggingface_hub.errors import (
 
 from automl_tf.config.settings import HubCorpus
 from automl_tf.data.pairs import Pair
-from automl_tf.data.readers.columns import Row, TableColumns, pairs_of
+from automl_tf.data.readers.columns import NumberedRow, TableColumns, pairs_of
+from automl_tf.data.readers.folders import mirrored
+from automl_tf.data.readers.hub_tables import TableSplits, table_files
+from automl_tf.data.readers.tables import Table
 from automl_tf.errors import Place, UserError, first_line
 
 _ROWS_AT_ONCE = 1_000
@@ -29,7 +40,7 @@ _SECONDS_TO_ANSWER = 5.0
 
 @dataclass(frozen=True)
 class HubSplit:
-    """One split of a dataset; a :class:`PairReader`.
+    """One split of a dataset, read anew each time that it is iterated.
 
     Attributes:
         config: Which dataset.
@@ -46,43 +57,103 @@ class HubSplit:
     def __iter__(self) -> Iterator[Pair]:
         """Fetches the split and reads it row by row.
 
+        Tables are read as they are anywhere else, so that they give the same text. The datasets
+        library finds them, and reads what else there is.
+
         Raises:
             UserError: If the dataset has no such subset, split or column, or cannot be read.
         """
-        with tempfile.TemporaryDirectory(dir=self.cache_dir) as folder, _quietly():
-            table = self._load(Path(folder))
-            yield from pairs_of(self._rows(table), self.columns, self.place(1))
+        name = self.config.name
+        with ExitStack() as stack:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.cache_dir)))
+            stack.enter_context(_quietly())
+            is_local = Path(name).is_dir()
+            if is_local:
+                name = str(stack.enter_context(mirrored(Path(name))))
+            with self._errors_told(name):
+                builder = load_dataset_builder(
+                    name, self.config.subset, revision=self.config.revision, cache_dir=str(scratch)
+                )
+                files = table_files(builder)
+            if files is None:
+                yield from pairs_of(
+                    self._rows(self._load(name, scratch)), self.columns, self._place
+                )
+                return
+            splits = TableSplits(files, partial(self._tables, builder, is_local=is_local))
+            with self._errors_told(name):
+                slices = splits.slices(self._instruction)
+            if not slices:
+                raise UserError(
+                    f"Split {self._instruction} of {self.config.name} has no rows.",
+                    "Take a larger slice.",
+                    self._place,
+                )
+            for one in slices:
+                yield from splits.pairs(*one)
 
-    def place(self, number: int) -> Place:
-        """The setting that names the split; rows are told in the message."""
-        del number
+    @property
+    def _place(self) -> Place:
+        """The setting that names the split."""
         return Place(key=f"corpus.{self.split}")
 
-    def _rows(self, table: Dataset) -> Iterator[Row]:
+    @property
+    def _instruction(self) -> str:
+        """The name of the split in the dataset, with or without a slice."""
+        return str(getattr(self.config, self.split))
+
+    def _tables(
+        self, builder: DatasetBuilder, files: Sequence[str], *, is_local: bool
+    ) -> list[Table]:
+        """The tables of some files, which are fetched if they are not here."""
+        if is_local:
+            paths = [Path(link).readlink() for link in files]
+        else:
+            with self._errors_told(self.config.name):
+                paths = [Path(path) for path in _download(builder, files)]
+        return [Table(path, self.columns, f"corpus.{self.split}") for path in paths]
+
+    def _rows(self, table: Dataset) -> Iterator[NumberedRow]:
         table = table.select_columns(self.columns.among(table.column_names))
         for rows in table.iter(_ROWS_AT_ONCE):
             for cells in zip(*rows.values(), strict=True):
-                yield dict(zip(rows, cells, strict=True))
+                yield None, dict(zip(rows, cells, strict=True))
 
-    def _load(self, folder: Path) -> Dataset:
-        name = getattr(self.config, self.split)
+    def _load(self, name: str, scratch: Path) -> Dataset:
+        with self._errors_told(name):
+            return load_dataset(
+                name,
+                self.config.subset,
+                split=self._instruction,
+                revision=self.config.revision,
+                cache_dir=str(scratch),
+            )
+
+    @contextmanager
+    def _errors_told(self, name: str) -> Iterator[None]:
+        """Turns whatever the library raises into an error for the user."""
         try:
             with _downloads_below(self.cache_dir / "hub" / "downloads"):
-                return load_dataset(
-                    self.config.name,
-                    self.config.subset,
-                    split=name,
-                    revision=self.config.revision,
-                    cache_dir=str(folder),
-                )
+                yield
+        except UserError:
+            raise
         except Exception as error:  # noqa: BLE001 - builders of all formats raise what they like
-            reason = _first_line(error.__cause__ or error)
+            reason = _first_line(error.__cause__ or error).replace(name, self.config.name)
             raise UserError(
-                f"Split {name} of {self.config.name} cannot be read: {reason}.",
+                f"Split {self._instruction} of {self.config.name} cannot be read: {reason}.",
                 "Check corpus.name, corpus.subset and the splits' names; set corpus.test to null "
                 "if the dataset has none.",
-                self.place(1),
+                self._place,
             ) from None
+
+
+def _download(builder: DatasetBuilder, files: Sequence[str]) -> list[str]:
+    """The paths of files of a dataset of the Hub, as the library fetches them for itself."""
+    config = DownloadConfig(
+        use_etag=False, token=builder.token, storage_options=builder.storage_options
+    )
+    manager = DownloadManager(builder.dataset_name, download_config=config)
+    return list(manager.download(list(files)))
 
 
 def demand_dataset(config: HubCorpus) -> None:
@@ -92,6 +163,12 @@ def demand_dataset(config: HubCorpus) -> None:
         UserError: If the Hub cannot be reached, or has no such dataset or revision.
     """
     place = Place(key="corpus.name")
+    if Path(config.name).is_file():
+        raise UserError(
+            f"corpus.name = {config.name} is a file, not a dataset.",
+            "Give its folder, or name it as table of a corpus of kind: files.",
+            place,
+        )
     try:
         huggingface_hub.HfApi().dataset_info(
             config.name, revision=config.revision, timeout=_SECONDS_TO_ANSWER

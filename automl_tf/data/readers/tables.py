@@ -1,32 +1,27 @@
-"""Tables with a column for each language: JSON lines, JSON, CSV, TSV and Parquet."""
+"""Tables with a column for each language, whatever format they are in."""
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from automl_tf.data.pairs import Pair
-from automl_tf.data.readers.columns import Row, TableColumns, pairs_of
-from automl_tf.data.readers.text_files import open_binary, read_lines, read_raw_lines
-from automl_tf.errors import Place, UserError, first_line
+from automl_tf.data.readers.arrow_tables import arrow_rows, parquet_rows
+from automl_tf.data.readers.columns import NumberedRow, TableColumns, pairs_of
+from automl_tf.data.readers.compression import open_binary, without_compression
+from automl_tf.data.readers.delimited import csv_rows, separator_of, tsv_rows
+from automl_tf.data.readers.json_tables import json_lines_rows, json_rows
+from automl_tf.data.readers.text_files import read_raw_lines
+from automl_tf.errors import Place, UserError
 
-# The media type text/tab-separated-values knows no quoting: a quotation mark is just text.
-_TSV: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
-_CSV: dict[str, Any] = {"delimiter": ",", "quoting": csv.QUOTE_MINIMAL}
+_RowReader = Callable[[Path, TableColumns, str | None], Iterator[NumberedRow]]
 
 
 @dataclass(frozen=True)
 class Table:
-    """The two text columns of a table file; a :class:`PairReader`.
+    """The two text columns of a table file, read anew each time that it is iterated.
 
     Attributes:
-        path: The file; all but Parquet may be compressed with gzip.
+        path: The file, compressed or not.
         columns: Where the text stands.
         key: Dotted path of the setting that names the file.
     """
@@ -41,133 +36,69 @@ class Table:
         Raises:
             UserError: If the file cannot be read, is malformed, or lacks a column or a cell.
         """
-        suffix = Path(self.path.name.removesuffix(".gz")).suffix.lower()
-        if suffix not in _ROWS:
-            raise UserError(
-                f"{self.path} is no table that can be read: its name does not end in "
-                f"{', '.join(_ROWS)}.",
-                "Convert it, or name two text files as source and target.",
-                self._place,
-            )
-        return pairs_of(_ROWS[suffix](self), self.columns, self._place)
-
-    def place(self, number: int) -> Place:
-        """The file; rows are told in the message, since a row may take several lines."""
-        del number
-        return self._place
+        return pairs_of(self.rows(), self.columns, self.place)
 
     @property
-    def _place(self) -> Place:
+    def place(self) -> Place:
+        """The file and its setting."""
         return Place(self.path, key=self.key)
 
+    def rows(self) -> Iterator[NumberedRow]:
+        """Reads the rows with the columns that may hold the text.
 
-def _json_lines(table: Table) -> Iterator[Row]:
-    for number, line in enumerate(read_lines(table.path, table.key), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"Line {number} of {table.path} is not JSON: {error.msg} at column {error.colno}.",
-                "Write one JSON object a line.",
-                Place(table.path, number, table.key),
-            ) from None
-        if not isinstance(row, dict):
-            raise UserError(
-                f"Line {number} of {table.path} is JSON, but no object with named columns.",
-                'Write one object a line, as in {"en": "…", "de": "…"}.',
-                Place(table.path, number, table.key),
-            )
-        yield row
+        Raises:
+            UserError: If the file cannot be read or is malformed.
+        """
+        reader = _READERS.get(suffix_of(self.path.name)) or self._reader_by_content()
+        return reader(self.path, self.columns, self.key)
 
-
-def _json(table: Table) -> Iterator[Row]:
-    """A list of rows, lists of cells by column, or JSON lines in spite of the name."""
-    text = "".join(read_raw_lines(table.path, table.key))
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data":
-            yield from _json_lines(table)
-            return
-        raise _unreadable(table, "json", f"{error.msg} in line {error.lineno}") from None
-    if isinstance(content, dict):
-        lists = content and all(isinstance(cells, list) for cells in content.values())
-        rows = zip(*content.values(), strict=False) if lists else [content.values()]
-        content = [dict(zip(content, row, strict=True)) for row in rows]
-    for number, row in enumerate(content, start=1):
-        if not isinstance(row, dict):
-            raise _unreadable(table, "json", f"row {number} is no object with named columns")
-        yield row
+    def _reader_by_content(self) -> _RowReader:
+        """The reader of a file whose name tells nothing."""
+        with open_binary(self.path, self.key) as file:
+            head = file.peek(8)  # type: ignore[attr-defined]
+        for magic, reader in _MAGIC_NUMBERS.items():
+            if head.startswith(magic):
+                return reader
+        first = next(read_raw_lines(self.path, self.key)).strip()
+        if first.startswith(("{", "[")):
+            return _READERS[".jsonl"]
+        separator = separator_of(first)
+        # Any text may hold a comma: only one that separates the columns' names tells a table.
+        if separator == "\t" or self.columns.are_among(first.split(separator)):
+            return _READERS[".tsv" if separator == "\t" else ".csv"]
+        raise UserError(
+            f"{self.path} is no table that can be read: its name does not end in "
+            f"{', '.join(_READERS)}.",
+            "Convert it, or name two text files as source and target.",
+            self.place,
+        )
 
 
-def _delimited(dialect: dict[str, Any]) -> Callable[[Table], Iterator[Row]]:
-    def rows_of(table: Table) -> Iterator[Row]:
-        rows = csv.reader(_split_at_returns(table), strict=True, **dialect)
-        names: list[str] | None = None
-        count = 0
-        try:
-            for row in filter(None, rows):
-                if names is None:
-                    names = row
-                    continue
-                if len(row) != len(names):
-                    raise UserError(
-                        f"Line {rows.line_num} of {table.path} has {len(row)} columns where the "
-                        f"first line has {len(names)}.",
-                        "Quote cells that hold the separator, and give each row every column.",
-                        Place(table.path, rows.line_num, table.key),
-                    )
-                count += 1
-                yield dict(zip(names, row, strict=True))
-        except csv.Error as error:
-            raise UserError(
-                f"Line {rows.line_num} of {table.path} is malformed: {error}.",
-                "Close every quotation mark, and double those inside a cell.",
-                Place(table.path, rows.line_num, table.key),
-            ) from None
-        if not count:
-            raise UserError(
-                f"{table.path} has no rows below the names of its columns.",
-                "Write the text into it, with the columns' names in the first line.",
-                Place(table.path, key=table.key),
-            )
-
-    return rows_of
+def suffix_of(name: str) -> str:
+    """The ending of a table's name that tells its format, in small letters."""
+    return Path(without_compression(name)).suffix.lower()
 
 
-def _split_at_returns(table: Table) -> Iterator[str]:
-    """Lines with their ends; a carriage return ends a row of CSV, too."""
-    for line in read_raw_lines(table.path, table.key):
-        yield from io.StringIO(line, newline="") if "\r" in line else [line]
+def is_table(name: str) -> bool:
+    """Whether a file is a table by its name."""
+    return suffix_of(name) in _READERS
 
 
-def _parquet(table: Table) -> Iterator[Row]:
-    with open_binary(table.path, table.key) as file:
-        try:
-            parquet = pq.ParquetFile(file)
-            names = table.columns.among(parquet.schema_arrow.names)
-            for batch in parquet.iter_batches(columns=names):
-                yield from batch.to_pylist()
-        except (pa.ArrowException, ValueError) as error:
-            raise _unreadable(table, "parquet", first_line(error).rstrip(".!")) from None
-
-
-def _unreadable(table: Table, kind: str, reason: str) -> UserError:
-    return UserError(
-        f"{table.path} cannot be read as {kind}: {reason}.",
-        "Check that the file is whole and that each row has the same columns.",
-        Place(table.path, key=table.key),
-    )
-
-
-_ROWS: dict[str, Callable[[Table], Iterator[Row]]] = {
-    ".jsonl": _json_lines,
-    ".json": _json,
-    ".ndjson": _json_lines,
-    ".csv": _delimited(_CSV),
-    ".tsv": _delimited(_TSV),
-    ".parquet": _parquet,
+_READERS: dict[str, _RowReader] = {
+    ".jsonl": lambda path, _, key: json_lines_rows(path, key),
+    ".json": lambda path, _, key: json_rows(path, key),
+    ".ndjson": lambda path, _, key: json_lines_rows(path, key),
+    ".csv": csv_rows,
+    ".tsv": tsv_rows,
+    ".tab": tsv_rows,
+    ".parquet": parquet_rows,
+    ".arrow": arrow_rows,
+    ".feather": arrow_rows,
 }
-"""The rows of a table by the ending of its name."""
+"""The reader of a table by the ending of its name."""
+_MAGIC_NUMBERS: dict[bytes, _RowReader] = {
+    b"PAR1": parquet_rows,
+    b"ARROW1": arrow_rows,
+    b"\xff\xff\xff\xff": arrow_rows,
+}
+"""The reader of a table by its first bytes."""

@@ -1,25 +1,32 @@
-"""Text files, plain or compressed with gzip: opened, decoded line by line, and paired."""
+"""Text files: decoded line by line, and paired."""
 
 import codecs
-import difflib
-import gzip
-import zlib
+import io
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from automl_tf.data.pairs import Pair
+from automl_tf.data.readers.compression import open_binary
 from automl_tf.errors import Place, UserError
 
-_GZIP = b"\x1f\x8b"
+# The mark of UTF-32 begins with that of UTF-16.
+_WIDE = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_RETURNS = re.compile(r"\r+")
+_MOST_NULS = 0.4
 
 
 @dataclass(frozen=True)
 class AlignedFiles:
-    """Two files of which each line translates the other's; a :class:`PairReader`.
+    """Two files of which each line translates the other's.
 
     Attributes:
         source: File of the source.
@@ -50,103 +57,92 @@ class AlignedFiles:
                 )
             yield source, target
 
-    def place(self, number: int) -> Place:
-        """The line of the source's file."""
-        return Place(self.source, number, self.key)
-
 
 def read_lines(path: Path, key: str | None) -> Iterator[str]:
     """The lines of a text file without their ends.
 
-    Only a line feed ends a line, with or without a carriage return before it. Other characters that
-    Unicode counts as breaks stand inside sentences of real corpora.
+    Only a line feed ends a line, with or without carriage returns before it. A carriage return
+    inside a line becomes a space, as in cells of tables. Other characters that Unicode counts as
+    breaks stand inside sentences of real corpora, and stay.
 
     Args:
-        path: A UTF-8 file, with or without gzip and byte order mark.
+        path: A UTF-8 file, compressed or not, or one of UTF-16 with a byte order mark.
         key: Dotted path of the setting that names the file, if one does.
 
     Raises:
-        UserError: If the file is missing, empty, broken or not UTF-8.
+        UserError: If the file is missing, empty, broken or in another encoding.
     """
     for line in read_raw_lines(path, key):
-        yield line.removesuffix("\n").removesuffix("\r")
+        text = line.rstrip("\r\n")
+        yield _RETURNS.sub(" ", text) if "\r" in text else text
 
 
 def read_raw_lines(path: Path, key: str | None) -> Iterator[str]:
     """The lines of a text file as they stand in it, with their line feeds.
 
     Args:
-        path: A UTF-8 file, with or without gzip and byte order mark.
+        path: A UTF-8 file, compressed or not, or one of UTF-16 with a byte order mark.
         key: Dotted path of the setting that names the file, if one does.
 
     Raises:
-        UserError: If the file is missing, empty, broken or not UTF-8.
+        UserError: If the file is missing, empty, broken or in another encoding.
     """
     with open_binary(path, key) as file:
-        number = 0
-        for number, line in enumerate(file, start=1):
-            data = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-            if data:
-                yield _decoded(data, path, number, key)
-        if number == 0 or (number == 1 and not data):
+        head = file.peek(4)  # type: ignore[attr-defined]
+        wide = next((encoding for mark, encoding in _WIDE if head.startswith(mark)), None)
+        lines = _utf8_lines(file, path, key) if wide is None else _wide_lines(file, wide, path, key)
+        first = next(lines, "")
+        if not first:
             raise UserError(
                 f"The file {path.absolute()} is empty.",
                 "Write the text into it, or name another file.",
                 Place(path, key=key),
             )
+        if first.endswith("\n") or "\r" not in first:
+            yield first
+        else:
+            # A file of classic Mac OS, whose only line ends are carriage returns.
+            yield from io.StringIO(first.replace("\r", "\n"))
+        yield from lines
 
 
-@contextmanager
-def open_binary(path: Path, key: str | None) -> Iterator[BinaryIO]:
-    """The decompressed bytes of a file, as a stream.
+def _utf8_lines(file: BinaryIO, path: Path, key: str | None) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        data = line
+        if number == 1:
+            data = line.removeprefix(codecs.BOM_UTF8)
+            _refuse_unmarked_utf16(data, path, key)
+        try:
+            yield data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"Line {number} of {path} is not UTF-8: byte {error.start + 1} of the line is "
+                f"0x{data[error.start]:02x}.",
+                "Convert the file to UTF-8, or correct the line.",
+                Place(path, number, key),
+            ) from None
 
-    What goes wrong while they are read, too, becomes an error for the user.
 
-    Args:
-        path: The file.
-        key: Dotted path of the setting that names the file, if one does.
-
-    Raises:
-        UserError: If there is no such file, or if it cannot be read or decompressed.
-    """
-    place = Place(path, key=key)
+def _wide_lines(file: BinaryIO, encoding: str, path: Path, key: str | None) -> Iterator[str]:
+    lines = enumerate(io.TextIOWrapper(file, encoding, newline="\n"), start=1)
+    number = 0
     try:
-        with path.open("rb") as file:
-            # No UTF-8 text starts with these two bytes, so that the name need not tell.
-            if file.peek(2).startswith(_GZIP) or path.suffix == ".gz":
-                with gzip.open(file) as decompressed:
-                    yield cast("BinaryIO", decompressed)
-            else:
-                yield file
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        for number, line in lines:  # noqa: B007 - the number is told where a line is broken
+            yield line
+    except UnicodeError as error:
         raise UserError(
-            f"{path} is not a whole gzip file: {error}.", "Compress or copy it again.", place
-        ) from None
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"There is no file {path.absolute()}.", _suggestion(path), place) from None
-    except IsADirectoryError:
-        raise UserError(f"{path.absolute()} is a folder.", "Name a file in it.", place) from None
-    except OSError as error:
-        raise UserError(
-            f"{path.absolute()} cannot be read: {error.strerror}.",
-            "Check the file and its permissions.",
-            place,
+            f"{path} is not whole {encoding.upper()} behind line {number}: {error}.",
+            "Convert the file to UTF-8, or copy it again.",
+            Place(path, number + 1, key),
         ) from None
 
 
-def _decoded(line: bytes, path: Path, number: int, key: str | None) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
+def _refuse_unmarked_utf16(line: bytes, path: Path, key: str | None) -> None:
+    """Refuses what is valid UTF-8 and yet no text: each second byte of it is zero."""
+    if len(line) >= len(codecs.BOM_UTF32_LE) and line.count(0) > _MOST_NULS * len(line):
         raise UserError(
-            f"Line {number} of {path} is not UTF-8: byte {error.start + 1} of the line is "
-            f"0x{line[error.start]:02x}.",
-            "Convert the file to UTF-8, or correct the line.",
-            Place(path, number, key),
-        ) from None
-
-
-def _suggestion(path: Path) -> str:
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    matches = difflib.get_close_matches(path.name, beside, n=1)
-    return f"Did you mean {matches[0]}?" if matches else "Check the path."
+            f"{path} seems to be UTF-16 without a byte order mark: {line.count(0)} of the "
+            f"{len(line)} bytes of its first line are zero.",
+            "Convert the file to UTF-8.",
+            Place(path, 1, key),
+        )
