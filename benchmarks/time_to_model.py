@@ -225,12 +225,18 @@ def _plain(options: argparse.Namespace, deadline: float) -> Outcome:
         pruner=optuna.pruners.MedianPruner(),
     )
     search.optimize(objective, timeout=search_end - time.monotonic())
-    best = search.best_trial
+    best = max(search.trials, key=_reached)
     steps = int(0.9 * (deadline - time.monotonic()) / best.user_attrs["pace"])
     every = max(100, steps // 12)
     config = config_of(best.user_attrs["params"], max_steps=steps, validate_every=every)
     outcome = _train(config, options.keep, deadline)
     return {**outcome, "what": f"{len(search.trials)} trials, the winner {outcome['what']}"}
+
+
+def _reached(trial: optuna.trial.FrozenTrial) -> tuple[bool, float]:
+    """Whether a trial is complete, and its best BLEU: where none is, a beginning counts."""
+    best = max(trial.intermediate_values.values(), default=0.0)
+    return trial.state == optuna.trial.TrialState.COMPLETE, best
 
 
 def _by_hand(options: argparse.Namespace, deadline: float) -> Outcome:

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script beside the pages, not a package
 """Takes the pictures of docs/screenshots from a finished study, as a browser shows it.
 
     automl-tf search studies/quickstart.yaml

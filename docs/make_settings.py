@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script beside the pages, not a package
 """Prints docs/settings.md from the classes that read the files.
 
 Names, defaults, bounds and docstrings come from the pydantic models, so that the page says what the

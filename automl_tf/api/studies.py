@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from automl_tf.api.corpora import Corpus
 from automl_tf.api.models import Model, train
-from automl_tf.cli.options import silence_libraries
+from automl_tf.cli.options import check_study_name, silence_libraries
 from automl_tf.cli.studies import places_of, run_search
 from automl_tf.config.files import Export, read_export, read_study
 from automl_tf.config.study import Budget
@@ -28,10 +28,47 @@ if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
     from optuna.pruners import BasePruner
 
+    from automl_tf.search.run import Locations
     from automl_tf.search.samplers.prior_gp import PriorGPSampler
 
 SHIPPED_SPACES = Path(__file__).parents[2] / "search_spaces"
 """The spaces that come with a checkout of the project."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The files of a study, and where it keeps things.
+
+    Attributes:
+        path: The study file.
+        overrides: Values that replace those of the file, ``KEY=VALUE``.
+        places: Its home directory, database and MLflow.
+        files: What the file and the space file hold, checked.
+    """
+
+    path: Path
+    overrides: tuple[str, ...]
+    places: "Locations"
+    files: StudyFiles
+
+    @classmethod
+    def read(
+        cls,
+        path: Path,
+        overrides: Sequence[str],
+        home: str | Path | None,
+        storage: str | None,
+        tracking: str | None,
+    ) -> "Definition":
+        """Reads the files of a study.
+
+        Raises:
+            UserError: For any mistake in them.
+        """
+        silence_libraries()
+        files = read_study(path.absolute(), overrides)
+        places = places_of(_home(home), storage, tracking)
+        return cls(path.absolute(), tuple(overrides), places, files)
 
 
 class Study:
@@ -68,13 +105,13 @@ class Study:
         tracking: str | None = None,
         **settings: Any,  # noqa: ANN401 - sections of any type
     ) -> None:
-        base = default_home() if home is None else Path(home).expanduser().absolute()
-        folder = base / "definitions" / name
+        check_study_name(name)  # it becomes a folder
+        folder = _home(home) / "definitions" / name
         document = {"name": name, "space": str(_space_file(space, folder)), "corpus": dict(corpus)}
         if budget is not None:
             document["budget"] = budget.model_dump(exclude_defaults=True)
         path = _write(folder / "study.yaml", {**document, **settings})
-        self._set(path, (), base, storage, tracking)
+        self.definition = Definition.read(path, (), home, storage, tracking)
 
     @classmethod
     def from_file(
@@ -92,42 +129,33 @@ class Study:
             UserError: For any mistake in it.
         """
         study = cls.__new__(cls)
-        base = default_home() if home is None else Path(home).expanduser().absolute()
-        path = Path(path).absolute()
-        study._set(path, tuple(overrides), base, storage, tracking)  # noqa: SLF001 - its own class
+        study.definition = Definition.read(Path(path), overrides, home, storage, tracking)
         return study
 
-    def _set(
-        self,
-        path: Path,
-        overrides: tuple[str, ...],
-        home: Path,
-        storage: str | None,
-        tracking: str | None,
-    ) -> None:
-        silence_libraries()
-        self.path = path
+    @property
+    def path(self) -> Path:
         """The study file."""
-        self.home = home
+        return self.definition.path
+
+    @property
+    def home(self) -> Path:
         """Directory of everything that is written."""
-        self._overrides = overrides
-        self._places = places_of(home, storage, tracking)
-        self._files = read_study(path, overrides)
+        return self.definition.places.home
 
     @property
     def files(self) -> StudyFiles:
         """What the two files hold, checked."""
-        return self._files
+        return self.definition.files
 
     @property
     def tracking(self) -> str:
         """URI of MLflow."""
-        return self._places.tracking
+        return self.definition.places.tracking
 
     @property
     def name(self) -> str:
         """Its name."""
-        return self._files.config.name
+        return self.files.config.name
 
     def sampler(self, seed: int | None = None) -> "PriorGPSampler":
         """Returns the sampler `auto` for the space, for anybody's own Optuna study.
@@ -138,18 +166,18 @@ class Study:
         from automl_tf.search.samplers.build import distributions  # noqa: PLC0415 - scipy
         from automl_tf.search.samplers.prior_gp import PriorGPSampler  # noqa: PLC0415
 
-        own = self._files.config.seed if seed is None else seed
-        return PriorGPSampler(distributions(self._files.space), own, learn_from=())
+        own = self.files.config.seed if seed is None else seed
+        return PriorGPSampler(distributions(self.files.space), own, learn_from=())
 
     def pruner(self) -> "BasePruner":
         """Returns the study's pruner, `auto` unless it asks for another, for any Optuna study."""
         from automl_tf.search.pruners.build import build_pruner  # noqa: PLC0415 - scipy
 
         return build_pruner(
-            self._files.config.pruner,
-            first_validation=min(self._files.values("training.validate_every")),
-            max_steps=max(self._files.values("training.max_steps")),
-            num_trials=self._files.config.budget.trials,
+            self.files.config.pruner,
+            first_validation=min(self.files.values("training.validate_every")),
+            max_steps=max(self.files.values("training.max_steps")),
+            num_trials=self.files.config.budget.trials,
         )
 
     def search(
@@ -174,17 +202,17 @@ class Study:
         from automl_tf.search.launchers.placement import Placement  # noqa: PLC0415 - imports torch
 
         study, outcome = run_search(
-            self._files,
+            self.files,
             self.path,
-            list(self._overrides),
-            self._places,
+            list(self.definition.overrides),
+            self.definition.places,
             Placement(None, workers, workers_per_gpu, None),
             {},
             quiet=quiet,
         )
         if outcome.error is not None:
             raise outcome.error
-        return SearchResult(study, self.home, self._places.tracking, outcome)
+        return SearchResult(study, self.home, self.definition.places.tracking, outcome)
 
     def result(self) -> "SearchResult":
         """Returns what is in the storage of the study so far, without searching.
@@ -192,8 +220,10 @@ class Study:
         Raises:
             UserError: If no search has created it.
         """
-        storage = open_storage(self._places.storage, self.home)
-        return SearchResult(load_study(storage, self.name), self.home, self._places.tracking)
+        storage = open_storage(self.definition.places.storage, self.home)
+        return SearchResult(
+            load_study(storage, self.name), self.home, self.definition.places.tracking
+        )
 
 
 @dataclass(frozen=True)
@@ -278,6 +308,10 @@ class SearchResult:
             quiet: Prints nothing.
         """
         return train(self.export(), output, home=self.home, tracking=self.tracking, quiet=quiet)
+
+
+def _home(home: str | Path | None) -> Path:
+    return default_home() if home is None else Path(home).expanduser().absolute()
 
 
 def _space_file(space: str | Path | Mapping[str, Any], folder: Path) -> Path:

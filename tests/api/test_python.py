@@ -82,6 +82,8 @@ def test_from_files_to_a_translation(reversal: dict, home: Path, tmp_path: Path)
 def test_a_mistake_is_an_error_in_words(reversal: dict) -> None:
     with pytest.raises(at.UserError, match="There is no space 'smal'"):
         at.Study("mine", files_of(reversal), "smal")
+    with pytest.raises(at.UserError, match="No study can be named"):
+        at.Study("../mine", files_of(reversal), SPACE)
     with pytest.raises(at.UserError, match="samplr"):
         at.Study("mine", files_of(reversal), SPACE, samplr={"kind": "tpe"})
 
