@@ -87,6 +87,8 @@ def search(
     arguments = _worker_arguments(study, settings, home)
     pool = create_pool(arguments, read, places, placement, functools.partial(typer.echo, err=True))
     opened = run.open_search(read, places, trains_here=on is None)
+    for remark in opened.remarks:
+        typer.echo(f"note: {remark}", err=True)
     options = place_options(home, storage, tracking)
     with choose_display(read.config, pool.size, quiet=quiet, as_json=as_json) as display:
         display.begin(StudyView.read(opened.study), opened.corpus)

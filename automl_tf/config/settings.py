@@ -18,6 +18,20 @@ Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Engine = Literal["torch", "ctranslate2"]
 LearningRateScale = Literal["plain", "width"]
+Tokenizer = Literal[
+    "auto",
+    "13a",
+    "intl",
+    "zh",
+    "char",
+    "ja-mecab",
+    "ko-mecab",
+    "flores200",
+    "flores101",
+    "spm",
+    "spBLEU-1K",
+    "none",
+]
 
 BASE_WIDTH = 256
 """Width of the model whose matrices have the learning rate as it is given, in either scale."""
@@ -258,6 +272,17 @@ class DecodingConfig(Settings):
     optional package, `pip install 'automl-tf[fast]'`), which rounds differently."""
 
 
+class ScoringConfig(Settings):
+    """How translations are scored, while training and after it."""
+
+    tokenize: Tokenizer = "auto"
+    """sacrebleu's tokenizer for BLEU; auto takes that of the target language, see
+    `corpus.target_lang`. `ja-mecab` and `ko-mecab` need `pip install 'sacrebleu[ja]'` or
+    `'sacrebleu[ko]'`; `flores200`, `flores101`, `spm` and `spBLEU-1K` need `pip install
+    sentencepiece` and a model, which sacrebleu fetches once. It is no part of a space: BLEU of two
+    tokenizers does not compare."""
+
+
 class TrainerConfig(Settings):
     """The machine's part: where a training runs, not what it comes to."""
 
@@ -283,6 +308,8 @@ class TrialConfig(Settings):
     """Vocabulary and filters."""
     decoding: DecodingConfig = DecodingConfig()
     """The search for a translation."""
+    scoring: ScoringConfig = ScoringConfig()
+    """How validation and test are scored."""
     trainer: TrainerConfig = TrainerConfig()
     """The devices that it runs on."""
     seed: Seed = 1
@@ -310,7 +337,8 @@ def given_settings(config: TrialConfig) -> dict[str, Any]:
 
     Those of the trainer are left out: a training may resume on other devices.
     """
-    settings = {**flatten(config), "seed": config.seed}
+    scoring = {"scoring.tokenize": config.scoring.tokenize}
+    settings = {**flatten(config), **scoring, "seed": config.seed}
     return {
         name: value
         for name, value in settings.items()
