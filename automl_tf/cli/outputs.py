@@ -12,13 +12,15 @@ def check_output(file: Path) -> None:
     Raises:
         UserError: If the file is a folder, or cannot be written.
     """
-    if file.is_dir():
-        raise _unwritable(file, "it is a folder", "Name a file in it, as in -o FOLDER/FILE.")
     try:
+        is_folder = file.is_dir()
         file.parent.mkdir(parents=True, exist_ok=True)
+        place = file if file.exists() else file.parent
     except OSError as error:
-        raise _unwritable(file, f"{file.parent}: {error.strerror}") from None
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise _unwritable(file, error.strerror or str(error)) from None
+    if is_folder:
+        raise _unwritable(file, "it is a folder", "Name a file in it, as in -o FOLDER/FILE.")
+    if not os.access(place, os.W_OK):
         raise _unwritable(file, "you may not write there")
 
 

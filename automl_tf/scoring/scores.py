@@ -11,7 +11,7 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from automl_tf.compat import confidence_interval, sentence_counts
+from automl_tf.compat import confidence_interval, sentence_counts, unify_scores
 from automl_tf.data.text import normalize
 from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
 from automl_tf.scoring.tokenizers import bleu_tokenizer
@@ -76,7 +76,9 @@ class Scorer:
 
     @cached_property
     def _chrf(self) -> CHRF:
-        return CHRF(references=self._references)
+        chrf = CHRF(references=self._references)
+        unify_scores(chrf)
+        return chrf
 
     def score(self, hypotheses: Sequence[str]) -> Scores:
         """BLEU and chrF of one hypothesis a reference, in the references' order."""

@@ -195,3 +195,15 @@ def test_a_tokenizer_can_be_chosen() -> None:
     chosen = Scorer(references, "de", "char").evaluate(hypotheses, 10)
     assert "tok:char" in chosen.bleu_signature
     assert chosen == Scorer(references, "ja").evaluate(hypotheses, 10)
+
+
+@pytest.mark.parametrize("shared", [0, 1, 2, 3])
+def test_a_few_sentences_of_which_some_share_nothing_have_an_interval(
+    shared: int, tmp_path: Path
+) -> None:
+    references = ["ein Haus am See", "zwei Boote dort", "кот"]
+    hypotheses = [*references[:shared], *["xxx"] * (3 - shared)]
+    told = command(tmp_path, references, hypotheses, "13a", bootstrap=False)
+    evaluation = Scorer(references, "de").evaluate(hypotheses, 100)
+    assert evaluation.scores.chrf == pytest.approx(told["chrF2"]["score"], abs=1e-9)
+    assert (evaluation.chrf_interval > 0) == (shared in (1, 2))
