@@ -63,7 +63,7 @@ def unify_scores(metric: "Metric") -> None:
             score.score = counts.dtype.type(score.score)
         return score
 
-    metric._compute_score_from_stats = of_one_type  # type: ignore[method-assign] # noqa: SLF001
+    metric._compute_score_from_stats = of_one_type  # type: ignore[method-assign,assignment] # noqa: SLF001
 
 
 def sentence_counts(metric: "Metric", hypotheses: Sequence[str]) -> list[list[int]]:

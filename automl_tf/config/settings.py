@@ -4,10 +4,12 @@ A setting is spelled the same in YAML, in Optuna, in MLflow and in an export: ``
 Every default stands here and nowhere else.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from automl_tf.config.base import FilePath, MisfitError, NameOrFolder, Seed, Settings
 from automl_tf.config.rules import first_violation
@@ -39,7 +41,20 @@ BASE_INNER_WIDTH = 4 * BASE_WIDTH
 """The same of its feed-forward networks (Vaswani et al. 2017, table 3)."""
 
 
-Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*$")]
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*")
+
+
+def _is_language(code: str) -> str:
+    if not _LANGUAGE.fullmatch(code):
+        raise PydanticCustomError(
+            "language",
+            "a language is a code of two or three letters, with script or country where wanted, as "
+            "in de, jpn, pt_BR or zh-Hans",
+        )
+    return code
+
+
+Language = Annotated[str, AfterValidator(_is_language)]
 """A language code, with script or country where wanted: ``en``, ``deu``, ``pt_BR``, ``zh-Hans``."""
 
 

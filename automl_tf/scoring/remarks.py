@@ -63,7 +63,11 @@ def remarks(references: Sequence[str], tokenizer: str, target_lang: str) -> list
     read = [text for text in starts if text.strip()]
     if not read:
         return []
-    remark = _of_script(read, tokenizer, target_lang) or _of_length(read, tokenizer)
+    remark = (
+        _of_script(read, tokenizer, target_lang)
+        or _of_length(read, tokenizer)
+        or _of_tokenized(read, tokenizer)
+    )
     return [] if remark is None else [remark]
 
 
@@ -101,6 +105,17 @@ def _unparted(counts: dict[str, int], share: float, tokenizer: str) -> str:
         f"between words, but BLEU's tokenizer {tokenizer} compares what stands between blanks: "
         f"scores will be near 0 however good a translation is. Set corpus.target_lang: {code}, or "
         f"scoring.tokenize: {bleu_tokenizer(code)}."
+    )
+
+
+def _of_tokenized(read: Sequence[str], tokenizer: str) -> str | None:
+    num_parted = sum(text.rstrip().endswith(" .") for text in read)
+    if tokenizer not in BY_WORDS or num_parted < MAINLY * len(read):
+        return None
+    return (
+        f"{num_parted} of {format_plural(len(read), 'reference')} end in ` .`, as tokenised text "
+        "does. Trials compare, but BLEU of tokenised text is not that of the text which people "
+        "read: to compare with others, detokenise the corpus, for example with sacremoses."
     )
 
 

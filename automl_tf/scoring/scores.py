@@ -72,7 +72,8 @@ class Scorer:
 
     @cached_property
     def _bleu(self) -> BLEU:
-        return BLEU(tokenize=self._tokenizer, references=self._references)
+        # Tokenised text is remarked on once, and not at each validation.
+        return BLEU(tokenize=self._tokenizer, references=self._references, force=True)
 
     @cached_property
     def _chrf(self) -> CHRF:

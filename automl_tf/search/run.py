@@ -105,7 +105,8 @@ def open_search(study: Study, locations: Locations, *, trains_here: bool = True)
     _record_corpus(opened, study, data)
     if trains_here:
         record = replace(record, precision=record_precision(storage, opened, locations.home))
-    return _opened(storage, opened, record, data)
+    found = _opened(storage, opened, record, data)
+    return replace(found, remarks=_remarks(record, data)) if trains_here else found
 
 
 def open_worker(study: Study, locations: Locations) -> OpenStudy:
@@ -186,9 +187,13 @@ def _opened(
         num_trials=study.config.budget.trials,
     )
     corpus = f"{data.report}, {len(data.validation):,} validation pairs"
-    target_lang, tokenizer = record.config.corpus.target_lang, tokenizer_of(record.config)
-    told = remarks(data.validation.target_text, tokenizer, target_lang)
-    return OpenStudy(storage, opened, record, corpus, told)
+    return OpenStudy(storage, opened, record, corpus)
+
+
+def _remarks(record: StudyRecord, data: PreparedData) -> list[str]:
+    """What makes BLEU say little on the validation split."""
+    tokenizer = tokenizer_of(record.config)
+    return remarks(data.validation.target_text, tokenizer, record.config.corpus.target_lang)
 
 
 def search(

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from automl_tf.scoring.remarks import remarks
+from automl_tf.scoring.scores import Scorer
 from automl_tf.scoring.tokenizers import bleu_tokenizer
 
 UNSPACED = {
@@ -114,3 +115,12 @@ def test_short_text_in_characters_has_chrf_alone_to_go_to() -> None:
 def test_odd_references_end_in_no_error(references: list[str]) -> None:
     for code in ("en", "ja", "xx"):
         assert len(remarks(references, bleu_tokenizer(code), code)) <= 1
+
+
+def test_tokenised_text_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    lines = [line.replace(".", " .") for line in spaced("en", 150)]
+    (told,) = remarks(lines, "13a", "en")
+    assert told.startswith("150 of 150 references end in ` .`")
+    scores = Scorer(lines, "en").evaluate(lines, 2)
+    assert scores.scores.bleu == pytest.approx(100)
+    assert not caplog.records
