@@ -43,7 +43,7 @@ SAME_AS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("shn", "rki", "mnw"), "my"),
     **dict.fromkeys(("adx", "khg", "sip"), "bo"),
 }
-"""Codes that versions before 0.4 did not know, with one of the same tokenizer."""
+"""Codes that earlier versions did not know, with one of the same tokenizer."""
 
 OF_SCRIPT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("hans", "hant", "hani", "hanb"), "zh"),
@@ -84,9 +84,9 @@ def bleu_tokenizer(target_lang: str) -> str:
 
 
 def former_tokenizer(target_lang: str) -> str:
-    """Returns the tokenizer that versions before 0.4 took for a target language.
+    """Returns the tokenizer that earlier versions took for a target language.
 
-    Studies of those versions have recorded none.
+    Their studies have recorded none.
     """
     return _of_language(_subtags(target_lang)[0])
 

@@ -278,7 +278,7 @@ def _comparable(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scoring(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of scoring; versions before 0.4 recorded none."""
+    """The settings of scoring; earlier versions recorded none."""
     former = {"tokenize": former_tokenizer(definition["corpus"]["target_lang"])}
     return dict(definition.get("scoring", former))
 

@@ -228,7 +228,7 @@ def test_a_validation_of_a_single_sentence_is_one(
 ODD = [
     *("", "   ", "\u2028", "\x00", "\u200b\ufeff", "\r", "eins\u2028zwei\x85drei", "zwo\u0308lf"),
     *("eins zwei. " * 30, "eins" * 60, "日本語。" * 25, "👩‍👩‍👧 " * 20, "1234567890" * 9),
-    *("eins zwei, drei! " * 3, "\u0301\u0301", "\ufdd0\ufdda"),
+    *("eins zwei, drei! " * 3, "\u0301\u0301", "\ufdd0\ufdda", "▁▁ low ▁", "<pad> </s> <unk>"),
 ]
 
 
