@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from automl_tf.data.text import normalize
 from automl_tf.formatting import format_plural
 from automl_tf.scoring.sentences import ORDERS
 from automl_tf.scoring.tokenizers import BY_WORDS, bleu_tokenizer, load_tokenizer
@@ -59,8 +60,8 @@ def remarks(references: Sequence[str], tokenizer: str, target_lang: str) -> list
         tokenizer: Name of the tokenizer that BLEU counts with.
         target_lang: Code of the target language.
     """
-    starts = (text[:LONGEST_READ] for text in references[:MOST_READ])
-    read = [text for text in starts if text.strip()]
+    starts = (normalize(text[:LONGEST_READ]) for text in references[:MOST_READ])
+    read = [text for text in starts if text]
     if not read:
         return []
     remark = (
@@ -109,7 +110,7 @@ def _unparted(counts: dict[str, int], share: float, tokenizer: str) -> str:
 
 
 def _of_tokenized(read: Sequence[str], tokenizer: str) -> str | None:
-    num_parted = sum(text.rstrip().endswith(" .") for text in read)
+    num_parted = sum(text.endswith(" .") for text in read)
     if tokenizer not in BY_WORDS or num_parted < MAINLY * len(read):
         return None
     return (
