@@ -74,14 +74,7 @@ OF_ATTEMPT = (VALIDATIONS, SENTENCES, BEST_SENTENCES, SAMPLES, PROGRESS)
 """Attributes that a new attempt begins without."""
 
 REFUSED = (
-    "corpus",
-    "fingerprint",
-    "space",
-    "scoring",
-    "objectives",
-    "constraints",
-    "fixed",
-    "seed",
+    *("corpus", "fingerprint", "space", "scoring", "objectives", "constraints", "fixed", "seed"),
 )
 """Parts of a definition that cannot change while a study lives: trials would not compare."""
 
@@ -154,11 +147,7 @@ class StudyRecord:
     def settled(self, study: optuna.Study | None = None) -> "StudyRecord":
         """The same with a named tokenizer for BLEU, so that all trials are scored alike.
 
-        If the study file names none, an existing study goes on with its own; a new one takes that
-        of its target language.
-
-        Args:
-            study: The study, if it exists.
+        If the file names none, it is that of the study, or of the target language in a new one.
         """
         own = None if study is None else read_record(study).config.scoring.tokenize
         return dataclasses.replace(self, config=with_tokenizer(self.config, own))
