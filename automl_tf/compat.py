@@ -6,8 +6,9 @@ Optuna stand in ``search/optuna_compat.py``.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,6 +47,23 @@ def ignore_signals(trainer: "L.Trainer") -> None:
 def confidence_interval(score: "Score") -> float:
     """Returns half the width of a score's bootstrap interval; public is only its rounded text."""
     return float(score._ci)  # noqa: SLF001
+
+
+def unify_scores(metric: "Metric") -> None:
+    """Makes the scores of a metric's bootstrap samples numbers of one type.
+
+    sacrebleu's chrF is an int or a float where nothing matches and else of NumPy's float32, of
+    which ``statistics.mean`` takes no mixture.
+    """
+    score_of = metric._compute_score_from_stats  # noqa: SLF001
+
+    def of_one_type(counts: Any) -> "Score":  # noqa: ANN401 - a list or an array
+        score: Score = score_of(counts)
+        if isinstance(counts, np.ndarray):
+            score.score = counts.dtype.type(score.score)
+        return score
+
+    metric._compute_score_from_stats = of_one_type  # type: ignore[method-assign,assignment] # noqa: SLF001
 
 
 def sentence_counts(metric: "Metric", hypotheses: Sequence[str]) -> list[list[int]]:

@@ -7,6 +7,7 @@ from automl_tf.config.files import to_yaml
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData
 from automl_tf.device import Precision, device_name
+from automl_tf.scoring.tokenizers import tokenizer_of
 from automl_tf.tracking.runs import Run
 from automl_tf.training.attention_maps import ATTENTION, attention_picture
 from automl_tf.training.events import Validation
@@ -26,7 +27,7 @@ class TrainingLogger:
         self._run = run
         self._config = config
         self._data = data
-        self._samples = Samples(data, config.corpus.target_lang)
+        self._samples = Samples(data, config.corpus.target_lang, tokenizer_of(config))
 
     def begin(self, costs: Mapping[str, float], precision: Precision) -> None:
         """Logs the configuration, its costs by name, the corpus, the device and its arithmetic."""

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from automl_tf.config.presets import PAPER_ROWS
-from automl_tf.config.settings import GROUPS, Corpus, SplitFiles, TrialConfig
+from automl_tf.config.settings import GROUPS, Corpus, ScoringConfig, SplitFiles, TrialConfig
 from automl_tf.config.space import Choices, Range
 from automl_tf.config.study import (
     DIRECTIONS,
@@ -111,6 +111,7 @@ def _groups() -> Iterator[str]:
         settings = TrialConfig.model_fields[group].annotation
         assert isinstance(settings, type)
         yield _section(f"## {group.capitalize()}", settings, f"{group}.")
+    yield _section("## Scoring", ScoringConfig, "scoring.")
 
 
 def _study() -> Iterator[str]:

@@ -132,3 +132,11 @@ def test_a_packed_product_is_that_of_a_linear_layer() -> None:
         torch.testing.assert_close(
             compat.packed_linear(x, packed, None), torch.nn.functional.linear(x, weight)
         )
+
+
+def test_bootstrap_scores_of_one_type_have_a_mean() -> None:
+    chrf = CHRF(references=[["eins", "zwei", "drei"]])
+    compat.unify_scores(chrf)
+    score = chrf.corpus_score(["eins", "x", "y"], None, n_bootstrap=50)
+    assert compat.confidence_interval(score) > 0
+    assert isinstance(chrf.corpus_score(["x", "y", "z"], None).score, int | float)

@@ -15,6 +15,7 @@ from automl_tf.data.prepare import prepare
 from automl_tf.device import resolve_precision
 from automl_tf.formatting import format_amount
 from automl_tf.home import HomeDirectory
+from automl_tf.scoring.tokenizers import with_tokenizer
 from automl_tf.search import schema
 from automl_tf.search.costs import beyond_limits, costs
 from automl_tf.search.loggers import DELIVERY_SECONDS, TrialLogger
@@ -66,7 +67,7 @@ class Objective:
             name: _suggest(trial, name, kind) for name, kind in distributions(files.space).items()
         }
         seed = schema.trial_seed(files.config.seed, trial.number)
-        config = files.trial_config(params, seed)
+        config = with_tokenizer(files.trial_config(params, seed))
         logger = TrialLogger(trial, 1, config, self._run(trial.study))
         trial.set_user_attr(schema.SEED, seed)
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from automl_tf.bundle.parts import join_parts, split_to_fit
+from automl_tf.data.parts import join_parts, split_to_fit
 from automl_tf.data.subwords import EOS
 from automl_tf.data.text import normalize
 from automl_tf.data.vocabulary import Vocabulary

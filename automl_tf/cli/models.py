@@ -18,6 +18,7 @@ from automl_tf.cli.options import (
     find_study,
     silence_libraries,
 )
+from automl_tf.cli.outputs import check_output, write_output
 from automl_tf.errors import ExitCode, Place, UserError
 from automl_tf.formatting import format_duration, format_json, format_plural, format_score
 from automl_tf.home import DEFAULT_HOME
@@ -57,12 +58,13 @@ def export(
     """
     from automl_tf.search.export import export as export_trial
 
+    if output is not None:
+        check_output(output)
     text = export_trial(find_study(name, storage, home), rule, trial)
     if output is None:
         typer.echo(text, nl=False)
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write_output(output, text)
     typer.echo(f"written: {output}")
 
 
@@ -174,7 +176,7 @@ def _train(
             home.absolute(),
             output,
             tracking,
-            TrainHooks(display.validated, display.progress, stop.is_set),
+            TrainHooks(display.validated, display.progress, stop.is_set, _tell),
         )
     _tell_of_split(trained.num_split, export.data.max_length)
     if as_json:
@@ -235,10 +237,18 @@ def evaluate(
         Path | None, typer.Option(help="Text to translate. Default: the test split of the corpus.")
     ] = None,
     target: Annotated[
-        Path | None, typer.Option(help="Reference translation, line by line.")
+        Path | None,
+        typer.Option("--target", "--reference", help="Reference translation, line by line."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the translations.")
+    ] = None,
+    tokenize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Tokenizer of BLEU, as in intl. Default: the bundle's.",
+        ),
     ] = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
@@ -255,14 +265,20 @@ def evaluate(
         raise UserError(
             "Only one of --source and --target is given.", "Give both, or neither.", Place()
         )
+    if output is not None:
+        check_output(output)
     loaded = load(bundle)
+    if tokenize is not None:
+        loaded = scoring.with_tokenizer_named(loaded, tokenize)
     if source is not None and target is not None:
         evaluated = scoring.evaluate_files(loaded, source.absolute(), target.absolute())
     else:
         evaluated = scoring.evaluate_test(loaded, home.absolute() / "cache")
+    for remark in evaluated.remarks:
+        _tell(remark)
     _tell_of_split(evaluated.num_split, loaded.config.data.max_length)
     if output is not None:
-        output.write_text("".join(f"{line}\n" for line in evaluated.hypotheses), encoding="utf-8")
+        write_output(output, "".join(f"{line}\n" for line in evaluated.hypotheses))
     if as_json:
         typer.echo(format_json(_evaluation_json(evaluated.evaluation)))
     else:
@@ -291,11 +307,18 @@ def translate(
 
     loaded = load(bundle)
     translator = loaded.translator(beam_size=beam_size, length_penalty=length_penalty)
+    invalid: list[int] = []
     try:
-        for lines in read_blocks(file):
-            typer.echo("\n".join(translator.translate(lines)))
+        for lines in read_blocks(file, invalid.append):
+            # In bytes: the locale of a terminal may have fewer letters than a translation.
+            typer.echo("\n".join(translator.translate(lines)).encode())
     finally:
         _tell_of_split(translator.num_split, loaded.config.data.max_length)
+        if invalid:
+            _tell(
+                f"bytes that are not UTF-8 were read as U+FFFD in "
+                f"{format_plural(len(invalid), 'line')}, first in line {invalid[0]}."
+            )
 
 
 def evaluation_lines(evaluation: "Evaluation") -> list[str]:
@@ -317,8 +340,10 @@ def _tell_of_split(count: int, longest: int) -> None:
     """Says on standard error that input was longer than what the model was trained on."""
     if count:
         verb = "was" if count == 1 else "were"
-        typer.echo(
-            f"note: {format_plural(count, 'line')} of more than {longest} subwords {verb} "
-            "translated in parts.",
-            err=True,
-        )
+        lines = f"{format_plural(count, 'line')} of more than {longest} subwords"
+        _tell(f"{lines} {verb} translated in parts.")
+
+
+def _tell(remark: str) -> None:
+    """Says on standard error what does not end the command."""
+    typer.echo(f"note: {remark}", err=True)

@@ -142,6 +142,8 @@ def run_search(
     pool = create_pool(arguments, read, places, placement, functools.partial(typer.echo, err=True))
     trains_here = placement.cluster is None
     opened = run.open_search(read, places, trains_here=trains_here)
+    for remark in opened.remarks:
+        typer.echo(f"note: {remark}", err=True)
     with choose_display(read.config, pool.size, quiet=quiet, as_json=as_json) as display:
         view = StudyView.read(opened.study)
         planned = None

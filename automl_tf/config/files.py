@@ -121,6 +121,7 @@ def to_yaml(
     tree["corpus"] = _mapping(config.corpus, "corpus", notes)
     for group in GROUPS:
         tree[group] = _mapping(getattr(config, group), group, notes)
+    tree["scoring"] = _mapping(config.scoring, "scoring", notes)
     tree["seed"] = config.seed
     if "seed" in notes:
         tree.yaml_add_eol_comment(notes["seed"], "seed")

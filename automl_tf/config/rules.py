@@ -120,6 +120,8 @@ def first_violation(settings: Mapping[str, Any]) -> Violation | None:
 
 Model = TypeVar("Model", bound=BaseModel)
 
+TOKENIZE = "scoring.tokenize"
+"""A setting of a whole study, which some look for among those of trials."""
 MIN_SIMILARITY = 0.55
 """Share of common letters from which one name may be a misspelling of another."""
 OTHER_GROUP = 0.25
@@ -173,7 +175,12 @@ def unknown_key(name: str, known: Iterable[str], place: Place) -> UserError:
     names = sorted({full for full in known if not name.startswith(f"{full}.")})
     inside = [full for full in names if full.startswith(f"{name}.")]
     match = closest_name(name, names)
-    if inside:
+    if name == TOKENIZE:
+        remedy = (
+            "BLEU of two tokenizers does not compare: write it at the top of the file, as in "
+            "scoring: {tokenize: char}."
+        )
+    elif inside:
         remedy = f"Write the whole path, as in {inside[0]}."
     elif match:
         remedy = f"Did you mean {match}?"

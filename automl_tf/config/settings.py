@@ -4,10 +4,12 @@ A setting is spelled the same in YAML, in Optuna, in MLflow and in an export: ``
 Every default stands here and nowhere else.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from automl_tf.config.base import FilePath, MisfitError, NameOrFolder, Seed, Settings
 from automl_tf.config.rules import first_violation
@@ -18,6 +20,20 @@ Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Engine = Literal["torch", "ctranslate2"]
 LearningRateScale = Literal["plain", "width"]
+Tokenizer = Literal[
+    "auto",
+    "13a",
+    "intl",
+    "zh",
+    "char",
+    "ja-mecab",
+    "ko-mecab",
+    "flores200",
+    "flores101",
+    "spm",
+    "spBLEU-1K",
+    "none",
+]
 
 BASE_WIDTH = 256
 """Width of the model whose matrices have the learning rate as it is given, in either scale."""
@@ -25,7 +41,20 @@ BASE_INNER_WIDTH = 4 * BASE_WIDTH
 """The same of its feed-forward networks (Vaswani et al. 2017, table 3)."""
 
 
-Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*$")]
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]+)*")
+
+
+def _is_language(code: str) -> str:
+    if not _LANGUAGE.fullmatch(code):
+        raise PydanticCustomError(
+            "language",
+            "a language is a code of two or three letters, with script or country where wanted, as "
+            "in de, jpn, pt_BR or zh-Hans",
+        )
+    return code
+
+
+Language = Annotated[str, AfterValidator(_is_language)]
 """A language code, with script or country where wanted: ``en``, ``deu``, ``pt_BR``, ``zh-Hans``."""
 
 
@@ -259,6 +288,17 @@ class DecodingConfig(Settings):
     optional package, `pip install 'automl-tf[fast]'`), which rounds differently."""
 
 
+class ScoringConfig(Settings):
+    """How translations are scored, while training and after it."""
+
+    tokenize: Tokenizer = "auto"
+    """sacrebleu's tokenizer for BLEU; auto takes that of the target language, see
+    `corpus.target_lang`. `ja-mecab` and `ko-mecab` need `pip install 'sacrebleu[ja]'` or
+    `'sacrebleu[ko]'`; `flores200`, `flores101`, `spm` and `spBLEU-1K` need `pip install
+    sentencepiece` and a model, which sacrebleu fetches once. It is no part of a space: BLEU of two
+    tokenizers does not compare."""
+
+
 class TrainerConfig(Settings):
     """The machine's part: where a training runs, not what it comes to."""
 
@@ -284,6 +324,8 @@ class TrialConfig(Settings):
     """Vocabulary and filters."""
     decoding: DecodingConfig = DecodingConfig()
     """The search for a translation."""
+    scoring: ScoringConfig = ScoringConfig()
+    """How validation and test are scored."""
     trainer: TrainerConfig = TrainerConfig()
     """The devices that it runs on."""
     seed: Seed = 1
@@ -311,7 +353,8 @@ def given_settings(config: TrialConfig) -> dict[str, Any]:
 
     Those of the trainer are left out: a training may resume on other devices.
     """
-    settings = {**flatten(config), "seed": config.seed}
+    scoring = {"scoring.tokenize": config.scoring.tokenize}
+    settings = {**flatten(config), **scoring, "seed": config.seed}
     return {
         name: value
         for name, value in settings.items()

@@ -7,7 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from automl_tf.config.base import FilePath, MisfitError, Seed, Settings, StudyName
-from automl_tf.config.settings import Corpus, TrialConfig, default_settings, unflatten
+from automl_tf.config.settings import (
+    Corpus,
+    ScoringConfig,
+    TrialConfig,
+    default_settings,
+    unflatten,
+)
 from automl_tf.config.space import Scalar, Space
 
 Objective = Literal["bleu", "chrf", "num_parameters", "latency", "train_hours"]
@@ -257,6 +263,8 @@ class StudyConfig(Settings):
     """File of the search space; a relative path starts at the folder of the study file."""
     corpus: Corpus
     """The parallel text."""
+    scoring: ScoringConfig = ScoringConfig()
+    """How translations are scored."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, strict=False)] = ("bleu",)
     """What is optimised; the first decides which checkpoint of a trial is kept."""
     constraints: dict[Limit, Annotated[float, Field(gt=0)]] = Field(default={})
@@ -365,8 +373,8 @@ class Study:
         Parameters are the searched settings by dotted path.
         """
         settings = unflatten({**self.config.fixed, **params})
-        corpus = self.config.corpus.model_dump()
-        return TrialConfig.model_validate({"corpus": corpus, "seed": seed, **settings})
+        given = self.config.model_dump(include={"corpus", "scoring"})
+        return TrialConfig.model_validate({**given, "seed": seed, **settings})
 
     def full_config(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
         """Returns the configuration of the final training with parameters and seed of a trial."""

@@ -1,14 +1,20 @@
 """Scores a bundle on the test split of its corpus or on files."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
 
 from automl_tf.bundle.bundle import Bundle
-from automl_tf.config.settings import SplitFiles
+from automl_tf.config.settings import ScoringConfig, SplitFiles, Tokenizer
 from automl_tf.data.corpora import load_corpus, read_pair
 from automl_tf.errors import Place, UserError
+from automl_tf.scoring.remarks import remarks
 from automl_tf.scoring.scores import Evaluation, Scorer
+from automl_tf.scoring.tokenizers import check_tokenizer, tokenizer_of
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,29 @@ class EvaluationResult:
         hypotheses: The translations.
         num_split: Sentences that were translated in parts, because they are longer than what the
             model was trained on.
+        remarks: What makes BLEU say little on these references.
     """
 
     evaluation: Evaluation
     hypotheses: list[str]
     num_split: int
+    remarks: list[str]
+
+
+def with_tokenizer_named(bundle: Bundle, name: str) -> Bundle:
+    """Returns a bundle that is scored with another tokenizer.
+
+    Raises:
+        UserError: If there is no such tokenizer.
+    """
+    place = Place(key="--tokenize")
+    try:
+        scoring = ScoringConfig.model_validate({"tokenize": name})
+    except ValidationError:
+        known = ", ".join(get_args(Tokenizer))
+        raise UserError(f"There is no tokenizer {name}.", f"Use one of {known}.", place) from None
+    config = bundle.config.model_copy(update={"scoring": scoring})
+    return dataclasses.replace(bundle, config=config)
 
 
 def evaluate_test(bundle: Bundle, cache_dir: Path) -> EvaluationResult:
@@ -72,7 +96,13 @@ def evaluate_sentences(
         sources: Sentences to translate.
         references: Their translations, as many.
     """
+    target_lang, tokenizer = bundle.config.corpus.target_lang, tokenizer_of(bundle.config)
+    check_tokenizer(tokenizer, Place(key="scoring.tokenize"))
     translator = bundle.translator()
     hypotheses = translator.translate(sources)
-    scorer = Scorer(references, bundle.config.corpus.target_lang)
-    return EvaluationResult(scorer.evaluate(hypotheses), hypotheses, translator.num_split)
+    return EvaluationResult(
+        Scorer(references, target_lang, tokenizer).evaluate(hypotheses),
+        hypotheses,
+        translator.num_split,
+        remarks(references, tokenizer, target_lang),
+    )

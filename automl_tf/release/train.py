@@ -25,7 +25,9 @@ from automl_tf.errors import Place, UserError, first_line
 from automl_tf.home import HomeDirectory
 from automl_tf.model.size import num_parameters
 from automl_tf.run_logging import TrainingLogger
+from automl_tf.scoring.remarks import remarks
 from automl_tf.scoring.scores import Evaluation, Scorer, Scores
+from automl_tf.scoring.tokenizers import check_tokenizer, tokenizer_of, with_tokenizer
 from automl_tf.tracking.client import RunKey, TrackingTarget
 from automl_tf.tracking.outbox import RunState
 from automl_tf.tracking.registry import DELIVERY_SECONDS, register_bundle
@@ -67,11 +69,13 @@ class TrainHooks:
         validated: Called after each validation.
         progress: Called several times between two validations.
         should_pause: Asked whether to save and end.
+        remark: Told what makes BLEU say little on the corpus.
     """
 
     validated: Callable[[Validation], None]
     progress: Progress
     should_pause: Pause
+    remark: Callable[[str], None] = lambda _: None
 
 
 def train(
@@ -96,7 +100,8 @@ def train(
     """
     corpus = keep_pipes(export.corpus, HomeDirectory(home).cache)
     export = export.model_copy(update={"corpus": corpus})
-    config = export.trial_config()
+    config = with_tokenizer(export.trial_config())
+    check_tokenizer(tokenizer_of(config), Place(key="scoring.tokenize"))
     check_devices(config.trainer.devices)
     identity = TrainingIdentity.of(config, _corpus_fingerprint(export, home))
     label = f"{_study(export)}-{identity.digest[:8]}"
@@ -130,7 +135,8 @@ def finished_trial(export: Export, home: Path) -> TrainingDirectory | None:
         return None
     path = HomeDirectory(home).trial(origin["study"], origin["study_id"], int(origin["trial"]))
     directory = TrainingDirectory(path)
-    identity = TrainingIdentity.of(export.trial_config(), origin["corpus_fingerprint"])
+    config = with_tokenizer(export.trial_config())
+    identity = TrainingIdentity.of(config, origin["corpus_fingerprint"])
     return None if directory.result(identity) is None else directory
 
 
@@ -262,6 +268,9 @@ class _Training:
     def complete(self, directory: TrainingDirectory, output: Path) -> TrainResult:
         logger = TrainingLogger(self.run, self.config, self.data)
         logger.begin({"num_parameters": float(self._size())}, self.precision)
+        target_lang, tokenizer = self.config.corpus.target_lang, tokenizer_of(self.config)
+        for remark in remarks(self.data.validation.target_text, tokenizer, target_lang):
+            self.hooks.remark(remark)
 
         validated: list[int] = []
 
@@ -294,7 +303,9 @@ class _Training:
             if hypotheses is None:
                 return self._ended_early(dataclasses.replace(fitted, outcome=Outcome.PAUSED))
             num_split = translator.num_split
-            tested = Scorer(test.target_text, self.config.corpus.target_lang).evaluate(hypotheses)
+            tested = Scorer(
+                test.target_text, self.config.corpus.target_lang, tokenizer_of(self.config)
+            ).evaluate(hypotheses)
             scores = {"test_bleu": tested.scores.bleu, "test_chrf": tested.scores.chrf}
             self.run.log_metrics(0, scores)
             self.run.set_tags({"bleu_signature": tested.bleu_signature})

@@ -11,33 +11,10 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from automl_tf.compat import confidence_interval, sentence_counts
+from automl_tf.compat import confidence_interval, sentence_counts, unify_scores
+from automl_tf.data.text import normalize
 from automl_tf.scoring.sentences import COUNTS, SentenceStatistics
-
-CHINESE = frozenset({"zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh"})
-"""Codes of the languages that sacrebleu's tokenizer for Chinese script is for."""
-BY_CHARACTER = frozenset(
-    {
-        *("ja", "jpn", "ko", "kor", "th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur"),
-        *("bo", "bod", "tib", "dz", "dzo"),
-    }
-)
-"""Codes of languages whose words stand in no spaces (or, in Korean, take endings that make most
-of them unique): 13a would compare whole clauses. sacrebleu's own tokenizers for them need
-dictionaries that are not everywhere."""
-
-
-def bleu_tokenizer(target_lang: str) -> str:
-    """The name of sacrebleu's tokenizer for a target language.
-
-    Args:
-        target_lang: Its code in two or three letters; script and country may follow, as in
-            ``zh-Hans`` or ``pt_BR``.
-    """
-    language = target_lang.lower().replace("_", "-").split("-")[0]
-    if language in CHINESE:
-        return "zh"
-    return "char" if language in BY_CHARACTER else "13a"
+from automl_tf.scoring.tokenizers import bleu_tokenizer
 
 
 @dataclass(frozen=True)
@@ -77,23 +54,32 @@ class Evaluation:
 class Scorer:
     """Scores translations of one split; the references are read once.
 
+    Both sides are compared in the form that a model reads and writes: the same letters in another
+    Unicode form, or with an invisible character between them, are the same text.
+
     Args:
         references: One reference a sentence, detokenised.
         target_lang: Language code of the references.
+        tokenizer: Name of sacrebleu's tokenizer for BLEU; that of the language by default.
     """
 
-    def __init__(self, references: Sequence[str], target_lang: str) -> None:
+    def __init__(
+        self, references: Sequence[str], target_lang: str, tokenizer: str | None = None
+    ) -> None:
         assert references, "a split without sentences is refused when the corpus is read"
-        self._references = [list(references)]
-        self._tokenizer = bleu_tokenizer(target_lang)
+        self._references = [list(map(normalize, references))]
+        self._tokenizer = tokenizer or bleu_tokenizer(target_lang)
 
     @cached_property
     def _bleu(self) -> BLEU:
-        return BLEU(tokenize=self._tokenizer, references=self._references)
+        # Tokenised text is remarked on once, and not at each validation.
+        return BLEU(tokenize=self._tokenizer, references=self._references, force=True)
 
     @cached_property
     def _chrf(self) -> CHRF:
-        return CHRF(references=self._references)
+        chrf = CHRF(references=self._references)
+        unify_scores(chrf)
+        return chrf
 
     def score(self, hypotheses: Sequence[str]) -> Scores:
         """BLEU and chrF of one hypothesis a reference, in the references' order."""
@@ -131,12 +117,13 @@ class Scorer:
     def sentence_bleu(self, hypothesis: str, index: int) -> float:
         """BLEU of one sentence, smoothed, against the reference of that index."""
         metric = BLEU(tokenize=self._tokenizer, effective_order=True)
-        return float(metric.sentence_score(hypothesis, [self._references[0][index]]).score)
+        reference = self._references[0][index]
+        return float(metric.sentence_score(normalize(hypothesis), [reference]).score)
 
     def _first(self, hypotheses: Sequence[str]) -> list[str]:
         assert 0 < len(hypotheses) <= len(self._references[0]), "each has its reference"
-        return list(hypotheses)
+        return list(map(normalize, hypotheses))
 
     def _paired(self, hypotheses: Sequence[str]) -> list[str]:
         assert len(hypotheses) == len(self._references[0]), "sacrebleu would drop what is too much"
-        return list(hypotheses)
+        return list(map(normalize, hypotheses))

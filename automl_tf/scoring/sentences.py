@@ -19,6 +19,10 @@ ORDERS = 4
 COUNTS = 2 + ORDERS
 """Length of the hypothesis, length of the reference, matches by order."""
 
+_NARROW, _WIDE = "<u2", "<u4"
+_AFTER_TYPE = ":"
+"""Stands in no text of base 85."""
+
 
 class Merit(NamedTuple):
     """What a validation counts for among others, as the best of which a trial is known.
@@ -61,15 +65,19 @@ class SentenceStatistics:
 
     def to_text(self) -> str:
         """A short text that ``from_text`` reads."""
+        # A line of more tokens than 16 bits count is rare; its numbers need 32.
+        dtype = _NARROW if self.counts_NC.max(initial=0) <= np.iinfo(_NARROW).max else _WIDE
         # By column: counts of one kind are alike.
-        data = self.counts_NC.T.astype("<u2").tobytes()
-        return base64.b85encode(zlib.compress(data, 9)).decode("ascii")
+        data = self.counts_NC.T.astype(dtype).tobytes()
+        text = base64.b85encode(zlib.compress(data, 9)).decode("ascii")
+        return text if dtype == _NARROW else f"{dtype}{_AFTER_TYPE}{text}"
 
     @classmethod
     def from_text(cls, text: str) -> "SentenceStatistics":
         """What ``to_text`` wrote."""
-        data = zlib.decompress(base64.b85decode(text))
-        counts_NC = np.frombuffer(data, "<u2").reshape(COUNTS, -1).T.astype(np.int64)
+        dtype, _, encoded = text.rpartition(_AFTER_TYPE)
+        data = zlib.decompress(base64.b85decode(encoded))
+        counts_NC = np.frombuffer(data, dtype or _NARROW).reshape(COUNTS, -1).T.astype(np.int64)
         return cls(counts_NC)
 
 

@@ -39,7 +39,7 @@ def open_study(storage: RDBStorage, record: StudyRecord) -> optuna.Study:
         study = _find(storage, record)
         if study is None:
             return create_study(storage, record.config.name, record)
-        study.set_user_attr(DEFINITION, record.to_json())
+        study.set_user_attr(DEFINITION, record.settled(study).to_json())
         return study
 
 
@@ -57,7 +57,7 @@ def join_study(storage: RDBStorage, record: StudyRecord) -> tuple[optuna.Study, 
     with claiming(storage, record.config.name):
         study = _find(storage, record)
         if study is None:
-            return create_study(storage, record.config.name, record), record
+            return create_study(storage, record.config.name, record), record.settled()
         return study, read_record(study)
 
 
@@ -87,7 +87,7 @@ def create_study(
         storage=storage,
         directions=[DIRECTIONS[objective] for objective in record.config.objectives],
     )
-    study.set_user_attr(DEFINITION, record.to_json())
+    study.set_user_attr(DEFINITION, record.settled().to_json())
     write_identity(study, str(uuid.uuid4()))
     if confirmed is not None:
         study.set_user_attr(CONFIRMED_STUDY, confirmed)

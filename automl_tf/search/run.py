@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,10 @@ from automl_tf.config.study import AutoSampler, Study
 from automl_tf.data.corpora import corpus_fingerprint
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.device import Precision, check_devices, resolve_precision
+from automl_tf.errors import Place
 from automl_tf.home import STORAGE_VARIABLE, TRACKING_VARIABLE, HomeDirectory
+from automl_tf.scoring.remarks import remarks
+from automl_tf.scoring.tokenizers import check_tokenizer, tokenizer_of
 from automl_tf.search.events import Event, TrialEnded, WorkerReady
 from automl_tf.search.loggers import StudyLogger
 from automl_tf.search.monitor import StudyMonitor
@@ -73,12 +76,14 @@ class OpenStudy:
         study: The Optuna study.
         record: Its definition.
         corpus: Sizes of the corpus and what was left out of it, in words.
+        remarks: What makes BLEU say little on its validation split.
     """
 
     storage: RDBStorage
     study: optuna.Study
     record: StudyRecord
     corpus: str
+    remarks: Sequence[str] = ()
 
 
 def open_search(study: Study, locations: Locations, *, trains_here: bool = True) -> OpenStudy:
@@ -91,14 +96,17 @@ def open_search(study: Study, locations: Locations, *, trains_here: bool = True)
 
     Raises:
         UserError: If the corpus is not usable, the storage is not reachable, the study exists with
-            another definition, or its trials ask for more devices than there are.
+            another definition, its trials ask for more devices than there are, or its tokenizer
+            for BLEU is not installed.
     """
     storage, record, data = _checked(study, locations, trains_here=trains_here)
     opened = open_study(storage, record)
+    record = record.settled(opened)
     _record_corpus(opened, study, data)
     if trains_here:
         record = replace(record, precision=record_precision(storage, opened, locations.home))
-    return _opened(storage, opened, record, data)
+    found = _opened(storage, opened, record, data)
+    return replace(found, remarks=_remarks(record, data)) if trains_here else found
 
 
 def open_worker(study: Study, locations: Locations) -> OpenStudy:
@@ -153,6 +161,8 @@ def _checked(
         check_devices(devices_of_a_trial(study))
     if study.config.sampler.kind == "grid":
         grid(study.space)
+    if trains_here:
+        check_tokenizer(tokenizer_of(study.config), Place(key="scoring.tokenize"))
     storage = open_storage(locations.storage, locations.home)
     if isinstance(study.config.sampler, AutoSampler):
         check_named(storage, study.config.sampler.learn_from)
@@ -178,6 +188,12 @@ def _opened(
     )
     corpus = f"{data.report}, {len(data.validation):,} validation pairs"
     return OpenStudy(storage, opened, record, corpus)
+
+
+def _remarks(record: StudyRecord, data: PreparedData) -> list[str]:
+    """What makes BLEU say little on the validation split."""
+    tokenizer = tokenizer_of(record.config)
+    return remarks(data.validation.target_text, tokenizer, record.config.corpus.target_lang)
 
 
 def search(

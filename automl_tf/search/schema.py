@@ -19,6 +19,7 @@ from automl_tf.config.space import Domain, Space
 from automl_tf.config.study import Study, StudyConfig
 from automl_tf.errors import Place, UserError
 from automl_tf.scoring.sentences import Merit, SentenceStatistics
+from automl_tf.scoring.tokenizers import former_tokenizer, with_tokenizer
 from automl_tf.versions import versions
 
 SCHEMA = 2
@@ -74,7 +75,9 @@ CONFIRMS = "confirms"
 OF_ATTEMPT = (VALIDATIONS, SENTENCES, BEST_SENTENCES, SAMPLES, PROGRESS)
 """Attributes that a new attempt begins without."""
 
-REFUSED = ("corpus", "fingerprint", "space", "objectives", "constraints", "fixed", "seed")
+REFUSED = (
+    *("corpus", "fingerprint", "space", "scoring", "objectives", "constraints", "fixed", "seed"),
+)
 """Parts of a definition that cannot change while a study lives: trials would not compare."""
 
 STATE_NAMES = {
@@ -143,6 +146,14 @@ class StudyRecord:
         """The study and its space."""
         return Study(self.config, self.space)
 
+    def settled(self, study: optuna.Study | None = None) -> "StudyRecord":
+        """The same with a named tokenizer for BLEU, so that all trials are scored alike.
+
+        If the file names none, it is that of the study, or of the target language in a new one.
+        """
+        own = None if study is None else read_record(study).config.scoring.tokenize
+        return dataclasses.replace(self, config=with_tokenizer(self.config, own))
+
     def to_json(self) -> dict[str, Any]:
         """The definition in plain values."""
         domains = {
@@ -158,7 +169,7 @@ class StudyRecord:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "StudyRecord":
         """The definition that ``to_json`` wrote."""
-        settings = {**data, "space": data["space_file"]}
+        settings = {**data, "space": data["space_file"], "scoring": _scoring(data)}
         config = StudyConfig.model_validate(
             {name: settings[name] for name in StudyConfig.model_fields if name in settings}
         )
@@ -233,7 +244,7 @@ def check_compatible(study: optuna.Study, definition: StudyRecord) -> None:
     """
     check_readable(study)
     before = _comparable(study.user_attrs[DEFINITION])
-    now = _comparable(json.loads(json.dumps(definition.to_json())))
+    now = _comparable(json.loads(json.dumps(definition.settled(study).to_json())))
     for part in REFUSED:
         if before[part] != now[part]:
             name, old, new = _first_difference(part, before[part], now[part])
@@ -254,7 +265,13 @@ def _comparable(definition: dict[str, Any]) -> dict[str, Any]:
     corpus = {key: value for key, value in definition["corpus"].items() if key not in places}
     settings = definition["fixed"].items()
     fixed = {name: value for name, value in settings if not name.startswith("trainer.")}
-    return {**definition, "corpus": corpus, "fixed": fixed}
+    return {**definition, "corpus": corpus, "fixed": fixed, "scoring": _scoring(definition)}
+
+
+def _scoring(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of scoring; earlier versions recorded none."""
+    former = {"tokenize": former_tokenizer(definition["corpus"]["target_lang"])}
+    return dict(definition.get("scoring", former))
 
 
 def validations(trial: optuna.Trial | FrozenTrial) -> dict[int, dict[str, float]]:

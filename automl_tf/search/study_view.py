@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config.study import DIRECTIONS
 from automl_tf.scoring.sentences import Merit
+from automl_tf.scoring.tokenizers import tokenizer_of
 from automl_tf.search.analysis import importances
 from automl_tf.search.confirmation import (
     ConfirmationResult,
@@ -281,6 +282,7 @@ class StudyView:
             "trials": [trial.to_json() for trial in self.trials],
             "best": self.best,
             "precision": self.record.precision if setting == "auto" else setting,
+            "tokenizer": tokenizer_of(self.record.config),
             "importances": self.importances,
             "confirmation": None if self.confirmation is None else self.confirmation.to_json(),
             "mlflow": self.mlflow,

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from automl_tf.config.settings import TrainingConfig, TrialConfig, flatten
 from automl_tf.errors import Place, UserError
+from automl_tf.scoring.tokenizers import former_tokenizer, tokenizer_of
 from automl_tf.training.events import FitResult
 from automl_tf.training.schedule import first_cooldown_step
 
@@ -78,7 +79,11 @@ class TrainingIdentity:
             "corpus.source_lang": config.corpus.source_lang,
             "corpus.target_lang": config.corpus.target_lang,
         }
-        return cls({**settings, **corpus, "seed": config.seed})
+        scoring = {}
+        # Checkpoints of versions without this setting were chosen by what the language then had.
+        if (tokenizer := tokenizer_of(config)) != former_tokenizer(config.corpus.target_lang):
+            scoring["scoring.tokenize"] = tokenizer
+        return cls({**settings, **corpus, **scoring, "seed": config.seed})
 
     @property
     def digest(self) -> str:

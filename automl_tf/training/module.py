@@ -21,6 +21,7 @@ from automl_tf.model.loss import Loss, label_smoothed_cross_entropy
 from automl_tf.model.transformer import Transformer
 from automl_tf.scoring.scores import Scorer, Scores
 from automl_tf.scoring.sentences import SentenceStatistics
+from automl_tf.scoring.tokenizers import tokenizer_of
 from automl_tf.training.attention_maps import AttentionMap, attention_maps
 from automl_tf.training.distributed import SINGLE_PROCESS, ProcessGroup
 from automl_tf.training.events import Pause, never
@@ -28,7 +29,7 @@ from automl_tf.training.graphs import StepGraphs, StepWork
 from automl_tf.training.loaders import TrainingStream
 from automl_tf.training.optimizer import MasterAdamW, rate_multipliers
 from automl_tf.training.schedule import ema_factor, learning_rate_factor
-from automl_tf.training.validation import ValidationBatches, num_validated
+from automl_tf.training.validation import ValidationBatches, ValidationSources, num_validated
 
 
 class TranslationModule(L.LightningModule):
@@ -70,7 +71,10 @@ class TranslationModule(L.LightningModule):
         self.sentences: SentenceStatistics
         self.loss = float("nan")
         self._should_pause = should_pause
-        self._scorer = Scorer(data.validation.target_text, config.corpus.target_lang)
+        self._scorer = Scorer(
+            data.validation.target_text, config.corpus.target_lang, tokenizer_of(config)
+        )
+        self._sources = ValidationSources(data, config.data.max_length)
         self._losses: list[tuple[Tensor, int]] = []
         self._saved_random: list[dict[str, Any]] = []
         self._graphs: StepWork | None = None
@@ -144,12 +148,13 @@ class TranslationModule(L.LightningModule):
         Returns:
             Whether all were translated; if not, the training should pause and nothing is set.
         """
-        sources = self.data.validation.first(num_sentences).sources()
-        mine = self._translate(self.processes.shard(sources))
+        mine = self._translate(self.processes.shard(self._sources.first(num_sentences)))
         if mine is None:
             return False
-        self.hypothesis_ids = self.processes.all_gather_shards(mine)
-        self.hypotheses = tuple(self.data.vocabulary.target.decode_batch(self.hypothesis_ids))
+        found = self.processes.all_gather_shards(mine)
+        texts = self.data.vocabulary.target.decode_batch(found)
+        self.hypothesis_ids = self._sources.first_parts(num_sentences, found)
+        self.hypotheses = self._sources.joined(num_sentences, texts)
         self.sentences = self._scorer.sentences(self.hypotheses)
         self.scores = Scores(self.sentences.bleu, self._scorer.chrf(self.hypotheses))
         return True

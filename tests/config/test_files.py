@@ -377,7 +377,7 @@ def test_an_export_is_defaults_what_it_says_and_its_provenance(tmp_path: Path) -
     }
     config = export.trial_config()
     assert flatten(config) == expected
-    assert set(type(config).model_fields) == {"corpus", *GROUPS, "seed"}
+    assert set(type(config).model_fields) == {"corpus", *GROUPS, "scoring", "seed"}
     assert export.provenance == {"study": "q", "trial": 3}
 
 

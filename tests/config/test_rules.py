@@ -195,3 +195,8 @@ def test_a_misfit_names_its_keys() -> None:
     error = MisfitError("a is above b.", "group.a", "group.b")
     assert str(error) == "a is above b."
     assert error.keys == ("group.a", "group.b")
+
+
+def test_the_tokenizer_of_a_study_is_no_setting_of_its_trials() -> None:
+    told = str(unknown_key("scoring.tokenize", setting_types(), Place()))
+    assert "at the top of the file, as in scoring: {tokenize: char}" in told

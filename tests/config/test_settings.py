@@ -192,3 +192,8 @@ def test_what_is_no_language_code_is_refused(code: object) -> None:
 def test_a_split_is_two_texts_or_one_table(split: dict) -> None:
     with pytest.raises(ValidationError, match="either source and target, or table"):
         SplitFiles.model_validate(split)
+
+
+def test_the_name_of_a_language_is_answered_with_what_a_code_looks_like() -> None:
+    with pytest.raises(ValidationError, match=r"a code of two or three letters.*as in de"):
+        ADAPTER.validate_python({**FILES, "target_lang": "japanese"})

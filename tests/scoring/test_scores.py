@@ -5,6 +5,7 @@ import math
 import random
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,52 @@ def test_a_translation_without_spaces_is_not_all_or_nothing(code: str) -> None:
     references = ["abcdefghij", "klmnopqrst"]
     near = Scorer(references, code).score(["abcdefghiz", "klmnopqrsz"]).bleu
     assert 20 < near < 100
+
+
+LETTERS = "aeäöüéñçåß日本語がぎ한글ạ̄ǖ"
+INVISIBLE = ("\u200b", "\ufeff", "\x00", "\x01", "\u0085", "\u2028", "\t", "\r", "\x0b", "\u00a0")
+
+
+def odd_spellings(text: str, rng: random.Random) -> list[str]:
+    """The same text as other programs store it."""
+    blanks = [
+        "".join(rng.choice(INVISIBLE) + " " if letter == " " else letter for letter in text)
+        for _ in range(2)
+    ]
+    forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
+    return [*forms, *blanks, f"\ufeff{text}", f"  {text} \r", f"{forms[1]}\u2029"]
+
+
+@pytest.mark.parametrize("tokenizer", ["13a", "intl", "zh", "char"])
+def test_the_same_text_in_another_spelling_is_the_same(tokenizer: str) -> None:
+    rng = random.Random(tokenizer)
+    words = ["".join(rng.choices(LETTERS, k=rng.randint(1, 6))) for _ in range(20)]
+    texts = [" ".join(rng.choices(words, k=rng.randint(4, 12))) for _ in range(30)]
+    spelled = [rng.choice(odd_spellings(text, rng)) for text in texts]
+    for references, hypotheses in ((spelled, texts), (texts, spelled)):
+        scores = Scorer(references, "xx", tokenizer).score(hypotheses)
+        assert scores.bleu == pytest.approx(100)
+        assert scores.chrf == pytest.approx(100)
+    scorer = Scorer(spelled, "xx", tokenizer)
+    assert [scorer.sentence_bleu(text, n) for n, text in enumerate(texts)] == pytest.approx(
+        [100] * len(texts)
+    )
+
+
+def test_a_tokenizer_can_be_chosen() -> None:
+    references, hypotheses = made_pairs("de", 20)
+    chosen = Scorer(references, "de", "char").evaluate(hypotheses, 10)
+    assert "tok:char" in chosen.bleu_signature
+    assert chosen == Scorer(references, "ja").evaluate(hypotheses, 10)
+
+
+@pytest.mark.parametrize("shared", [0, 1, 2, 3])
+def test_a_few_sentences_of_which_some_share_nothing_have_an_interval(
+    shared: int, tmp_path: Path
+) -> None:
+    references = ["ein Haus am See", "zwei Boote dort", "кот"]
+    hypotheses = [*references[:shared], *["xxx"] * (3 - shared)]
+    told = command(tmp_path, references, hypotheses, "13a", bootstrap=False)
+    evaluation = Scorer(references, "de").evaluate(hypotheses, 100)
+    assert evaluation.scores.chrf == pytest.approx(told["chrF2"]["score"], abs=1e-9)
+    assert (evaluation.chrf_interval > 0) == (shared in (1, 2))

@@ -8,7 +8,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
 
 from automl_tf.scoring.scores import Scorer
-from automl_tf.scoring.sentences import SentenceStatistics, paired_bootstrap
+from automl_tf.scoring.sentences import COUNTS, SentenceStatistics, paired_bootstrap
 
 WORDS = [
     "the",
@@ -113,3 +113,18 @@ def test_pairing_narrows_the_interval() -> None:
     one, other = scorer.sentences(almost), scorer.sentences(base)
     shuffled = SentenceStatistics(other.counts_NC[np.random.default_rng(1).permutation(200)])
     assert paired_bootstrap(one, other).spread < paired_bootstrap(one, shuffled).spread
+
+
+@pytest.mark.parametrize("most", [0, 1, 65_535, 65_536, 70_000, 3_000_000])
+def test_counts_of_any_line_are_kept(most: int) -> None:
+    rng = np.random.default_rng(most)
+    counts_NC = rng.integers(0, most, size=(7, COUNTS), endpoint=True)
+    counts_NC[3, 1] = most
+    text = SentenceStatistics(counts_NC).to_text()
+    assert np.array_equal(SentenceStatistics.from_text(text).counts_NC, counts_NC)
+
+
+def test_a_very_long_line_has_the_bleu_that_it_had() -> None:
+    truth = ["a" * 70_000, "the dog runs here ."]
+    statistics = Scorer(truth, "ja").sentences(["a" * 66_000, "the dog runs there ."])
+    assert 90 < SentenceStatistics.from_text(statistics.to_text()).bleu == statistics.bleu < 100

@@ -70,7 +70,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> optuna.Study:
 
 
 def config_of(made: StudyRecord, trial: optuna.trial.FrozenTrial) -> TrialConfig:
-    return made.study.trial_config(trial.params, trial_seed(made.config.seed, trial.number))
+    study = made.settled().study
+    return study.trial_config(trial.params, trial_seed(made.config.seed, trial.number))
 
 
 def test_every_trial_is_exported_as_what_it_trained(study: optuna.Study, tmp_path: Path) -> None:

@@ -21,12 +21,14 @@ from automl_tf.search.opening import (
     study_names,
 )
 from automl_tf.search.schema import (
+    DEFINITION,
     ORIGIN,
     SCHEMA,
     SCHEMA_VERSION,
     WRITTEN_BY,
     Origin,
     StudyRecord,
+    read_record,
     study_id_of,
 )
 from automl_tf.search.storage import default_url, open_storage
@@ -270,7 +272,7 @@ def test_a_worker_that_joins_changes_nothing_of_the_study(tmp_path: Path) -> Non
     storage = open_storage(default_url(tmp_path), tmp_path)
     joined, record = join_study(storage, joining)
     assert joined.user_attrs == before
-    assert record.config == made.config
+    assert record.config == made.settled().config
     with pytest.raises(UserError, match="seed was 1 and is now 2"):
         join_study(storage, definition(seed=2))
 
@@ -279,6 +281,59 @@ def test_the_first_worker_of_a_study_creates_it(tmp_path: Path) -> None:
     storage = open_storage(default_url(new_home(tmp_path)), tmp_path)
     made = definition()
     study, record = join_study(storage, made)
-    assert record == made
+    assert record == made.settled()
     assert len(study.trials) == 1
     assert study.trials[0].user_attrs[ORIGIN] == Origin.BASE
+
+
+CODES = {
+    "jp": ("13a", "char"),
+    "cn": ("13a", "zh"),
+    "th_Thai": ("char", "char"),
+    "de": ("13a",) * 2,
+}
+"""Tokenizers of a target language before they were recorded, and now."""
+
+
+def translating_into(code: str, **changes: object) -> StudyRecord:
+    corpus = {
+        "kind": "files",
+        "source_lang": "en",
+        "target_lang": code,
+        **{name: {"table": f"{name}.tsv"} for name in ("train", "validation")},
+    }
+    return definition(corpus=corpus, **changes)
+
+
+def tokenizer(study: optuna.Study) -> str:
+    return read_record(study).config.scoring.tokenize
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_study_keeps_the_tokenizer_that_it_began_with(tmp_path: Path, code: str) -> None:
+    before, now = CODES[code]
+    made = translating_into(code)
+    study = bench(tmp_path, made).study
+    assert tokenizer(study) == study.user_attrs[DEFINITION]["scoring"]["tokenize"] == now
+    assert tokenizer(bench(tmp_path, made).study) == now
+    # As a version wrote it that recorded none.
+    old = {key: value for key, value in made.to_json().items() if key != "scoring"}
+    study.set_user_attr(DEFINITION, old)
+    assert tokenizer(study) == before
+    resumed = bench(tmp_path, translating_into(code, budget={"trials": 99})).study
+    assert tokenizer(resumed) == before
+    joined, record = join_study(open_storage(default_url(tmp_path), tmp_path), made)
+    assert tokenizer(joined) == record.config.scoring.tokenize == before
+    assert record.study.trial_config({}, 1).scoring.tokenize == before
+
+
+def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
+    bench(tmp_path, translating_into("ja"))
+    bench(tmp_path, translating_into("ja", scoring={"tokenize": "char"}))
+    with pytest.raises(UserError, match=r'scoring.tokenize was "char" and is now "intl"'):
+        bench(tmp_path, translating_into("ja", scoring={"tokenize": "intl"}))
+    with pytest.raises(UserError, match=r"scoring.tokenize was"):
+        join_study(
+            open_storage(default_url(tmp_path), tmp_path),
+            translating_into("ja", scoring={"tokenize": "zh"}),
+        )

@@ -1,5 +1,6 @@
 """Validations over a growing part of the split: how much, which sentences, and what stays best."""
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from automl_tf.bundle.bundle import Bundle
 from automl_tf.config.settings import TrainingConfig, TrialConfig
 from automl_tf.data.batches import evaluation_batches
 from automl_tf.data.prepare import PreparedData, prepare
+from automl_tf.data.text import normalize
+from automl_tf.decoding.constraints import LengthBound
 from automl_tf.model.loss import label_smoothed_cross_entropy
 from automl_tf.scoring.scores import Scorer
 from automl_tf.training.attention_maps import AttentionMap
@@ -19,7 +23,7 @@ from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
 from automl_tf.training.module import TranslationModule
 from automl_tf.training.validation import NUM_SAMPLES, Samples, num_validated
-from tests.conftest import small_config
+from tests.conftest import small_config, write_reversal
 
 HELD_OUT = 40
 FIRST = 10
@@ -219,3 +223,37 @@ def test_a_validation_of_a_single_sentence_is_one(
     told = trained(config, prepare(config, cache), tmp_path)
     assert [len(validation.hypotheses) for validation in told] == [1, 2, 4, HELD_OUT]
     assert all(len(one.attention) <= len(one.hypotheses) for one in told)
+
+
+ODD = [
+    *("", "   ", "\u2028", "\x00", "\u200b\ufeff", "\r", "eins\u2028zwei\x85drei", "zwo\u0308lf"),
+    *("eins zwei. " * 30, "eins" * 60, "日本語。" * 25, "👩‍👩‍👧 " * 20, "1234567890" * 9),
+    *("eins zwei, drei! " * 3, "\u0301\u0301", "\ufdd0\ufdda", "▁▁ low ▁", "<pad> </s> <unk>"),
+]
+
+
+@pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
+def test_a_bundle_translates_as_the_validation_did(engine: str, tmp_path: Path) -> None:
+    """Whatever stands in the split: nothing, more than a model takes, or odd characters."""
+    corpus = write_reversal(tmp_path, pairs=200)
+    source, target = (Path(corpus["validation"][side]) for side in ("source", "target"))
+    source.write_text("".join(f"{line}\n" for line in ODD * 2), encoding="utf-8")
+    target.write_text("eins zwei drei vier fünf\n" * len(ODD) * 2, encoding="utf-8")
+    config = small_config(corpus, data__max_length=16, decoding__engine=engine)
+    data = prepare(config, tmp_path / "cache")
+    torch.manual_seed(1)
+    module = TranslationModule(config, data).eval()
+    bound = dataclasses.asdict(LengthBound.of_corpus(data.length_ratio))
+    bundle = Bundle(config, data.vocabulary, module.model.state_dict(), {"length_bound": bound})
+    texts = data.validation.source_text
+    for size in (1, 7, len(texts)):
+        assert module.translate_validation(size)
+        translations = bundle.translate(texts[:size], beam_size=1)
+        assert list(module.hypotheses) == translations
+        assert len(module.hypothesis_ids) == size
+        assert all(len(line.splitlines()) <= 1 for line in module.hypotheses)
+        scores = Scorer(data.validation.target_text[:size], "en").score(translations)
+        assert module.scores == scores
+    empty = [text for text in texts if not normalize(text)]
+    assert len(empty) == 2 * 7
+    assert all(not module.hypotheses[texts.index(text)] for text in empty)

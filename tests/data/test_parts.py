@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from automl_tf.bundle.parts import join_parts, split_to_fit
+from automl_tf.data.parts import join_parts, split_to_fit
 from automl_tf.data.subwords import Subwords
 from automl_tf.data.text import read_spelling
 
