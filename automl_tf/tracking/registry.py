@@ -100,7 +100,8 @@ def _log(
         flavor=mlflow.pyfunc,
         run_id=run_id,
         python_model=str(_PACKAGE / "tracking" / "served_model.py"),
-        artifacts={"bundle": str(directory)},
+        # As a path, MLflow would decode what looks like the escapes of a URI.
+        artifacts={"bundle": directory.absolute().as_uri()},
         code_paths=[str(_PACKAGE)],
         # No index knows a local version as in 2.13.0+cpu; any build of it will do.
         pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in requirements],
