@@ -1,5 +1,6 @@
 """Options and arguments that several commands share."""
 
+import getpass
 import os
 import tempfile
 from pathlib import Path
@@ -9,9 +10,19 @@ import typer
 
 from automl_tf.config.base import STUDY_NAME_RULE, is_stored_name
 from automl_tf.errors import UserError
-from automl_tf.home import HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
+from automl_tf.home import (
+    HOME_VARIABLE,
+    STORAGE_VARIABLE,
+    TRACKING_VARIABLE,
+    absolute_url,
+    create_directory,
+    expanded,
+)
 
 DEFAULT_HOME = Path("runs")
+
+_CACHES = {"MPLCONFIGDIR": "matplotlib", "TRITON_CACHE_DIR": "triton"}
+"""Variables of libraries that would write into the user's own directory, and directories."""
 
 
 def check_study_name(name: str | None) -> str | None:
@@ -24,6 +35,29 @@ def check_study_name(name: str | None) -> str | None:
     return name
 
 
+def expand_home(path: Path | None) -> Path | None:
+    """Returns a path whose ``~`` no shell has replaced, as in ``--output=~/model``."""
+    return None if path is None else expanded(path)
+
+
+def _usable_home(path: Path) -> Path:
+    path = expanded(path)
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        # A container may let nothing be written but its volumes.
+        folder = path.absolute() / "tmp"
+        create_directory(folder, "--home")
+        os.environ["TMPDIR"] = str(folder)
+    for variable, name in _CACHES.items():
+        os.environ.setdefault(variable, str(path.absolute() / "cache" / name))
+    return path
+
+
+def _absolute(url: str | None) -> str | None:
+    return None if url is None else absolute_url(url)
+
+
 StudyName = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of the study.", callback=check_study_name)
 ]
@@ -34,6 +68,7 @@ Home = Annotated[
         envvar=HOME_VARIABLE,
         help="Directory of everything that the program writes.",
         file_okay=False,
+        callback=_usable_home,
     ),
 ]
 Storage = Annotated[
@@ -44,6 +79,7 @@ Storage = Annotated[
         show_envvar=True,
         help="URL of the study database. Default: SQLite in the home directory.",
         show_default=False,
+        callback=_absolute,
     ),
 ]
 Tracking = Annotated[
@@ -53,6 +89,7 @@ Tracking = Annotated[
         envvar=TRACKING_VARIABLE,
         help="URI of an MLflow server or store; MLFLOW_TRACKING_URI or the home's own without it.",
         show_default=False,
+        callback=_absolute,
     ),
 ]
 Overrides = Annotated[
@@ -83,3 +120,7 @@ def silence_libraries() -> None:
     except RuntimeError:
         # A container's user may have no name and no HOME, which MLflow fails without.
         os.environ["HOME"] = tempfile.gettempdir()
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())
