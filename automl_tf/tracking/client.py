@@ -48,9 +48,6 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
-_POOL_SETTINGS = "MLFLOW_SQLALCHEMYSTORE_POOL"
-"""Beginning of the names of MLflow's settings of database connections."""
-
 MAX_CREATION_SECONDS = 120.0
 """Longest wait for another process that creates the same database."""
 
@@ -63,9 +60,6 @@ def configure_mlflow() -> None:
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    if not any(name.startswith(_POOL_SETTINGS) for name in os.environ):
-        # A connection that is kept open goes on writing to a database file that was deleted.
-        os.environ[f"{_POOL_SETTINGS}CLASS"] = "NullPool"
     # It prints the traceback of what it raises: a full disk would take a hundred lines.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
@@ -224,10 +218,24 @@ def connect(uri: str) -> "MlflowClient":
     """
     from mlflow import MlflowClient
 
-    if (database := sqlite_file(uri)) is not None:
-        _create_whole(database)
-        keep_beside(database)
-    return MlflowClient(tracking_uri=uri)
+    database = sqlite_file(uri)
+    if database is None:
+        return MlflowClient(tracking_uri=uri)
+    _create_whole(database)
+    keep_beside(database)
+    client = MlflowClient(tracking_uri=uri)
+    disconnect(client)  # from a file that was in this place before
+    return client
+
+
+def disconnect(client: "MlflowClient") -> None:
+    """Closes the connections that MLflow keeps to a database.
+
+    They would go on writing to a file that was deleted, also for another client of its URL.
+    """
+    engine = getattr(client._tracking_client.store, "engine", None)  # noqa: SLF001 - no other way
+    if engine is not None:
+        engine.dispose()
 
 
 def _create_whole(database: Path) -> None:

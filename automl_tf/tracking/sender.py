@@ -150,6 +150,9 @@ class Delivery:
 
     def send_all(self, keys: Iterable[RunKey]) -> SendResult:
         """Sends the journals of some runs; never raises for what the server does."""
+        if self._runs.has_lost_database():
+            self._start_again()
+            keys = written_keys(self._target)
         waiting = sorted(keys, key=lambda key: key != PARENT)
         unsent: list[RunKey] = []
         problem = None
@@ -164,11 +167,14 @@ class Delivery:
                 problem = self._describe(error)
                 unsent.append(key)
                 if not self._server_answers():
-                    # It may come back without what it had.
-                    self._runs = StudyRuns(self._target)
-                    self._looked_up.clear()
+                    self._start_again()
                     break
         return SendResult((*unsent, *waiting), problem, tuple(self._repaired), dict(self._lacking))
+
+    def _start_again(self) -> None:
+        """Forgets what the server had, which may come back without it."""
+        self._runs = StudyRuns(self._target)
+        self._looked_up.clear()
 
     def _send(self, key: RunKey) -> None:
         cursor = DeliveryCursor(self._target, key)

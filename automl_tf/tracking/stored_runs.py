@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from automl_tf.home import sqlite_file
-from automl_tf.tracking.client import PARENT, STUDY_ID_TAG, RunKey, TrackingTarget, connect
+from automl_tf.tracking.client import (
+    PARENT,
+    STUDY_ID_TAG,
+    RunKey,
+    TrackingTarget,
+    connect,
+    disconnect,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,7 +44,25 @@ class StudyRuns:
     @cached_property
     def client(self) -> "MlflowClient":
         """Client of the server."""
-        return connect(self._target.tracking_uri)
+        client = connect(self._target.tracking_uri)
+        self._file = self._database_file()
+        return client
+
+    def has_lost_database(self) -> bool:
+        """Returns whether the database file was deleted or replaced. Closes the old one then."""
+        if "client" not in self.__dict__ or self._file == self._database_file():
+            return False
+        disconnect(self.client)
+        return True
+
+    def _database_file(self) -> tuple[int, int] | None:
+        """Returns what tells a file from another one in its place; None if there is no file."""
+        file = sqlite_file(self._target.tracking_uri)
+        try:
+            state = None if file is None else file.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return state and (state.st_dev, state.st_ino)
 
     def resolve(self, key: RunKey, start_time: int) -> str:
         """Returns the id of a run, which is restored if it was deleted, created if there is none.

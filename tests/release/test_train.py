@@ -22,6 +22,7 @@ from automl_tf.errors import UserError
 from automl_tf.home import HomeDirectory
 from automl_tf.release import train as release
 from automl_tf.release.train import TrainHooks, TrainResult, train
+from automl_tf.tracking import runs
 from automl_tf.training.checkpoints import LAST_CHECKPOINT
 from automl_tf.training.events import Outcome, Validation
 from tests.conftest import small_config
@@ -80,6 +81,12 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     monkeypatch.setattr(release, "register_bundle", register)
     return bundles
+
+
+@pytest.fixture(autouse=True)
+def nobody_hurries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits after an interrupt: MLflow may take its time on a busy machine."""
+    monkeypatch.setattr(runs, "HURRIED_SECONDS", 60.0)
 
 
 @pytest.fixture

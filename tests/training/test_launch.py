@@ -72,7 +72,7 @@ def assert_close(weights: dict[str, torch.Tensor], others: dict[str, torch.Tenso
 @pytest.mark.slow
 @pytest.mark.parametrize("ema", [0.0, 0.2])
 def test_two_devices_train_like_one(
-    reversal: dict, cache: Path, tmp_path: Path, ema: float
+    reversal: dict, cache: Path, tmp_path: Path, ema: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = exact(
         reversal,
@@ -84,7 +84,9 @@ def test_two_devices_train_like_one(
     data = prepare(config, cache)
     one, two = Recorder(), Recorder()
     expected = fit(on_devices(config, 1), data, tmp_path / "one", one)
-    result = fit(on_devices(config, 2), data, tmp_path / "two", two)
+    with tempfile.TemporaryDirectory(prefix="odd #ä%41? ") as odd:
+        monkeypatch.setattr(tempfile, "tempdir", odd)
+        result = fit(on_devices(config, 2), data, tmp_path / "two", two)
     assert [len(told.sentences) for told in two.told] == [11, 22, 40]
     assert (result.outcome, result.step) == (expected.outcome, expected.step)
     assert (result.best, result.best_step) == (expected.best, expected.best_step)
