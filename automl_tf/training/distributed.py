@@ -183,7 +183,9 @@ def _init_process_group(setup: RankSetup) -> ProcessGroup:
     dist.init_process_group(
         collective_backend(),
         # As a URL, torch would not decode a name of the directory that is odd.
-        store=dist.FileStore(str(setup.rendezvous), setup.world_size),
+        store=dist.FileStore(  # type: ignore[attr-defined]
+            str(setup.rendezvous), setup.world_size
+        ),
         rank=setup.rank,
         world_size=setup.world_size,
         device_id=take_gpu_of_rank(setup.rank),
