@@ -6,9 +6,14 @@ from automl_tf.interpreter import prepare
 def main() -> None:
     """Prepares the interpreter, runs the command line and exits."""
     prepare()
-    from automl_tf.cli.main import main as run  # noqa: PLC0415 - nothing before the preparation
+    # Nothing is imported before the preparation.
+    from automl_tf.cli.main import main as run  # noqa: PLC0415
+    from automl_tf.signals import exit_on_signals  # noqa: PLC0415
 
-    run()
+    try:
+        run()
+    finally:
+        exit_on_signals()
 
 
 if __name__ == "__main__":

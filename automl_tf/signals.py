@@ -105,6 +105,17 @@ def _exit_if_late(reader: int, handled: list[int], over: threading.Event) -> Non
                 os._exit(ExitCode.INTERRUPTED)
 
 
+def exit_on_signals() -> None:
+    """Has a signal end the process, with nothing left to do but the interpreter's own end."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        os._exit(ExitCode.INTERRUPTED)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handle)
+
+
 @contextmanager
 def _woken(writer: int) -> Iterator[None]:
     """Has the number of each signal written to a pipe, even while native code runs."""

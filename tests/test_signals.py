@@ -124,3 +124,25 @@ def test_native_code_is_left_when_its_result_is_not_wanted() -> None:
     assert interruptible(lambda: 7, lambda: None) == 7
     with pytest.raises(ZeroDivisionError):
         interruptible(lambda: 1 // 0, lambda: None)
+
+
+ENDING = """
+import atexit, time
+from automl_tf.signals import exit_on_signals
+
+def end():
+    print("ending", flush=True)
+    time.sleep(60)
+
+atexit.register(end)
+exit_on_signals()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_interpreter_ends_has_the_same_exit_code(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", ENDING], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ending\n"
+        process.send_signal(number)
+        assert process.wait(20) == 130
