@@ -2,12 +2,20 @@
 
 import enum
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 FULL = ("No space left on device", "database or disk is full", "Disk quota exceeded")
 """How libraries that hide the system's own error say that a disk is full."""
+
+_OF_PATHS = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EEXIST),
+        *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+    )
+)
 
 
 class ExitCode(enum.IntEnum):
@@ -100,6 +108,17 @@ def full_disk(error: BaseException) -> UserError:
     return UserError(
         f"A disk is full: {first_line(cause)}.",
         "Make room and run the same command again: a search resumes from where it stopped.",
+    )
+
+
+def unusable_path(error: BaseException) -> UserError | None:
+    """Returns the error that reports a path that cannot be used; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _OF_PATHS or error.filename is None:
+        return None
+    name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+    return UserError(
+        f"{name} cannot be used: {error.strerror}.",
+        "Check the path and who may read and write there.",
     )
 
 

@@ -17,7 +17,7 @@ import automl_tf
 from automl_tf import compat
 
 PACKAGE = Path(automl_tf.__file__).parent
-OWNERS = {"compat.py", "search/optuna_compat.py"}
+OWNERS = {"compat.py", "search/optuna_compat.py", "tracking/client.py"}
 OWN = {"self", "cls", "run"}
 """Names whose private attributes are ours."""
 PUBLIC = {"_exit", "_asdict", "_replace", "_fields"}

@@ -1,7 +1,6 @@
 """Displays of a running search or training: plain lines, JSON lines, or the result only."""
 
 import dataclasses
-import sys
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from rich.progress import (
 )
 from typing_extensions import override
 
+from automl_tf.cli.terminal import SignOfLife, is_interactive
 from automl_tf.cli.text import (
     PlaceOptions,
     format_event,
@@ -26,7 +26,7 @@ from automl_tf.cli.text import (
 )
 from automl_tf.config.study import StudyConfig
 from automl_tf.formatting import format_count, format_json, format_loss, format_score
-from automl_tf.search.events import Event, LogMessage, StudyProgress
+from automl_tf.search.events import Event, LogMessage, StudyProgress, TrialProgress
 from automl_tf.search.pool import OutcomeKind, SearchOutcome
 from automl_tf.search.study_view import StudyView
 
@@ -84,12 +84,16 @@ class QuietDisplay(Display):
 
 
 class PlainDisplay(QuietDisplay):
-    """One line an event, for logs and pipes."""
+    """One line an event, for logs and pipes, and a sign of life where there is none for long."""
 
     def __init__(self, config: StudyConfig, workers: int) -> None:
         self._config = config
         self._workers = workers
         self._spent = 0
+        self._life = SignOfLife("starting the workers")
+
+    def __exit__(self, *error: object) -> None:
+        self._life.stop()
 
     @override
     def begin(self, view: StudyView, corpus: str, plan: "SearchPlan | None" = None) -> None:
@@ -97,15 +101,19 @@ class PlainDisplay(QuietDisplay):
         _print(format_header(self._config, self._workers, view, corpus))
         if plan is not None and plan.num_trainings != 0:
             _print(format_plan(plan))
+        self._life.start()
 
     @override
     def show(self, worker: int | None, event: Event) -> None:
-        if isinstance(event, StudyProgress):
+        if isinstance(event, TrialProgress):
+            self._life.doing = f"trial {event.trial} is at step {event.step}"
+        elif isinstance(event, StudyProgress):
             if event.spent != self._spent:
                 self._show_progress(event)
         elif line := format_event(event):
             is_elsewhere = worker is None and not isinstance(event, LogMessage)
             _print(f"{line} (another worker)" if is_elsewhere else line)
+            self._life.printed()
 
     def _show_progress(self, now: StudyProgress) -> None:
         self._spent = now.spent
@@ -120,9 +128,13 @@ def _print(text: str) -> None:
 
 
 class TrainingDisplay(Progress):
-    """A progress bar of a full training, and one line a validation; nothing where it is quiet."""
+    """A progress bar of a full training, and one line a validation; nothing where it is quiet.
+
+    Where no bar can be drawn, there is a sign of life instead.
+    """
 
     def __init__(self, max_steps: int, *, quiet: bool) -> None:
+        has_bar = is_interactive() and not quiet
         super().__init__(
             TextColumn("training"),
             BarColumn(),
@@ -131,14 +143,30 @@ class TrainingDisplay(Progress):
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(quiet=quiet),
-            disable=quiet or not sys.stdout.isatty(),
+            disable=not has_bar,
         )
+        self._max_steps = max_steps
         self._task = self.add_task("training", total=max_steps, state="")
+        self._life = None if has_bar or quiet else SignOfLife("preparing the corpus")
+
+    @override
+    def start(self) -> None:
+        super().start()
+        if self._life is not None:
+            self._life.start()
+
+    @override
+    def stop(self) -> None:
+        if self._life is not None:
+            self._life.stop()
+        super().stop()
 
     def progress(self, point: "CurvePoint") -> None:
         """Moves the bar."""
         state = f"loss {format_loss(point.loss)}  {format_count(point.tokens_per_second)} tok/s"
         self.update(self._task, completed=point.step, state=state)
+        if self._life is not None:
+            self._life.doing = f"step {point.step} of {self._max_steps}  {state}"
 
     def validated(self, validation: "Validation") -> None:
         """Prints the scores of a validation."""
@@ -149,3 +177,7 @@ class TrainingDisplay(Progress):
             f"{format_count(len(validation.sentences))} sentences{best}",
             highlight=False,
         )
+        if self._life is not None:
+            self._life.printed()
+            if validation.step >= self._max_steps:
+                self._life.doing = "testing and writing the bundle"

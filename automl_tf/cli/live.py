@@ -1,6 +1,5 @@
 """The live display of a search: budget, running trials and ended trials, redrawn in place."""
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from automl_tf.cli.display import Display, JsonDisplay, PlainDisplay, QuietDisplay
+from automl_tf.cli.terminal import is_interactive
 from automl_tf.cli.text import STYLES, PlaceOptions, format_progress, plain_table
 from automl_tf.config.study import StudyConfig
 from automl_tf.formatting import (
@@ -295,7 +295,7 @@ def choose_display(config: StudyConfig, workers: int, *, quiet: bool, as_json: b
         return JsonDisplay()
     if quiet:
         return QuietDisplay()
-    if sys.stdout.isatty():
+    if is_interactive():
         return LiveDisplay(config, workers)
     return PlainDisplay(config, workers)
 
@@ -316,6 +316,7 @@ class LiveDisplay(PlainDisplay):
     @override
     def begin(self, view: StudyView, corpus: str, plan: "SearchPlan | None" = None) -> None:
         super().begin(view, corpus, plan)
+        self._life.stop()
         self._state.begin(view)
         self._live.start()
 

@@ -1,6 +1,7 @@
 """The commands ``export``, ``train``, ``evaluate`` and ``translate``."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from automl_tf.cli.options import (
     Storage,
     StudyName,
     Tracking,
+    expand_home,
     find_study,
     silence_libraries,
 )
@@ -83,6 +85,7 @@ def train(
             "-o",
             help="Directory of the bundle. Default: in the home directory, by study and digest.",
             file_okay=False,
+            callback=expand_home,
         ),
     ] = None,
     devices: Annotated[
@@ -166,18 +169,11 @@ def _train(
     from automl_tf.cli.display import TrainingDisplay
     from automl_tf.release.train import TrainHooks
     from automl_tf.release.train import train as train_export
-    from automl_tf.signals import stop_on_signals
-    from automl_tf.training.events import Outcome
+    from automl_tf.training.events import Outcome, never
 
-    display = TrainingDisplay(export.training.max_steps, quiet=quiet or as_json)
-    with stop_on_signals() as stop, display:
-        trained = train_export(
-            export,
-            home.absolute(),
-            output,
-            tracking,
-            TrainHooks(display.validated, display.progress, stop.is_set, _tell),
-        )
+    with TrainingDisplay(export.training.max_steps, quiet=quiet or as_json) as display:
+        hooks = TrainHooks(display.validated, display.progress, never, _tell)
+        trained = train_export(export, home.absolute(), output, tracking, hooks)
     _tell_of_split(trained.num_split, export.data.max_length)
     if as_json:
         typer.echo(format_json(_trained_json(trained)))
@@ -228,7 +224,7 @@ def _print_trained(trained: "TrainResult") -> None:
     typer.echo(f"bundle: {trained.bundle}")
     if trained.model_version is not None:
         typer.echo(f"registered in MLflow: {trained.model_version}")
-    typer.echo(f"next: echo ... | automl-tf translate {trained.bundle}")
+    typer.echo(f"next: echo ... | automl-tf translate {shlex.quote(str(trained.bundle))}")
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 """Options and arguments that several commands share."""
 
+import getpass
 import os
 import tempfile
 from pathlib import Path
@@ -9,10 +10,20 @@ import typer
 
 from automl_tf.config.base import STUDY_NAME_RULE, is_stored_name
 from automl_tf.errors import UserError
-from automl_tf.home import HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
+from automl_tf.home import (
+    HOME_VARIABLE,
+    STORAGE_VARIABLE,
+    TRACKING_VARIABLE,
+    absolute_url,
+    create_directory,
+    expanded,
+)
 
 if TYPE_CHECKING:
     import optuna
+
+_CACHES = {"MPLCONFIGDIR": "matplotlib", "TRITON_CACHE_DIR": "triton"}
+"""Variables of libraries that would write into the user's own directory, and directories."""
 
 
 def check_study_name(name: str | None) -> str | None:
@@ -25,6 +36,29 @@ def check_study_name(name: str | None) -> str | None:
     return name
 
 
+def expand_home(path: Path | None) -> Path | None:
+    """Returns a path whose ``~`` no shell has replaced, as in ``--output=~/model``."""
+    return None if path is None else expanded(path)
+
+
+def _usable_home(path: Path) -> Path:
+    path = expanded(path)
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        # A container may let nothing be written but its volumes.
+        folder = path.absolute() / "tmp"
+        create_directory(folder, "--home")
+        os.environ["TMPDIR"] = str(folder)
+    for variable, name in _CACHES.items():
+        os.environ.setdefault(variable, str(path.absolute() / "cache" / name))
+    return path
+
+
+def _absolute(url: str | None) -> str | None:
+    return None if url is None else absolute_url(url)
+
+
 StudyName = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of the study.", callback=check_study_name)
 ]
@@ -35,6 +69,7 @@ Home = Annotated[
         envvar=HOME_VARIABLE,
         help="Directory of everything that the program writes.",
         file_okay=False,
+        callback=_usable_home,
     ),
 ]
 Storage = Annotated[
@@ -45,6 +80,7 @@ Storage = Annotated[
         show_envvar=True,
         help="URL of the study database. Default: SQLite in the home directory.",
         show_default=False,
+        callback=_absolute,
     ),
 ]
 Tracking = Annotated[
@@ -54,6 +90,7 @@ Tracking = Annotated[
         envvar=TRACKING_VARIABLE,
         help="URI of an MLflow server or store; MLFLOW_TRACKING_URI or the home's own without it.",
         show_default=False,
+        callback=_absolute,
     ),
 ]
 Overrides = Annotated[
@@ -84,13 +121,17 @@ def silence_libraries() -> None:
     except RuntimeError:
         # A container's user may have no name and no HOME, which MLflow fails without.
         os.environ["HOME"] = tempfile.gettempdir()
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())
 
 
 def open_storage(storage: str | None, home: Path) -> "optuna.storages.RDBStorage":
-    """Opens the study database of the options."""
-    from automl_tf.search import storage as storages
+    """Opens the study database of the options, to look at its studies."""
+    from automl_tf.search.storage import default_url, open_for_reading
 
-    return storages.open_storage(storage or storages.default_url(home), home.absolute())
+    return open_for_reading(storage or default_url(home), home.absolute())
 
 
 def find_study(name: str, storage: str | None, home: Path) -> "optuna.Study":

@@ -1,13 +1,17 @@
 """The commands that steer a study, also while it is searched: ``enqueue``, ``stop``, ``delete``."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automl_tf.cli.options import Home, Storage, StudyName, find_study, open_storage
+from automl_tf.cli.options import Home, Storage, StudyName
 from automl_tf.config.yaml_io import parse_value
 from automl_tf.errors import Place, UserError
 from automl_tf.home import DEFAULT_HOME
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
 
 
 def enqueue(
@@ -24,6 +28,7 @@ def enqueue(
     Example: `automl-tf enqueue quickstart model.d_model=128 model.dropout=0.1`
     """
     from automl_tf.search import steering
+    from automl_tf.search.opening import load_study
 
     params = {}
     for setting in settings:
@@ -35,8 +40,8 @@ def enqueue(
                 Place(key=setting),
             )
         params[key] = parse_value(value)
-    study = find_study(name, storage, home)
-    number = steering.enqueue(open_storage(storage, home), study, params)
+    database = _database(storage, home)
+    number = steering.enqueue(database, load_study(database, name), params)
     typer.echo(f"trial {number} of {name} is queued")
 
 
@@ -51,9 +56,10 @@ def stop(
     Example: `automl-tf stop quickstart 3`
     """
     from automl_tf.search import steering
+    from automl_tf.search.opening import load_study
 
-    study = find_study(name, storage, home)
-    typer.echo(steering.stop(open_storage(storage, home), study, trial))
+    database = _database(storage, home)
+    typer.echo(steering.stop(database, load_study(database, name), trial))
 
 
 def delete(
@@ -67,10 +73,19 @@ def delete(
     Example: `automl-tf delete quickstart --yes`
     """
     from automl_tf.search import steering
+    from automl_tf.search.opening import load_study
 
-    study = find_study(name, storage, home)
+    database = _database(storage, home)
+    study = load_study(database, name)
     trials = len(study.get_trials(deepcopy=False))
     if not yes:
         typer.confirm(f"Delete the study {name} with {trials} trials?", abort=True)
-    steering.delete(open_storage(storage, home), study, home.absolute())
+    steering.delete(database, study, home.absolute())
     typer.echo(f"deleted: {name}, {trials} trials")
+
+
+def _database(storage: str | None, home: Path) -> "RDBStorage":
+    """Opens the study database of the options, to write into it."""
+    from automl_tf.search.storage import default_url, open_storage
+
+    return open_storage(storage or default_url(home), home.absolute())

@@ -21,13 +21,21 @@ from automl_tf.cli.options import (
     StudyName,
     Tracking,
     check_study_name,
+    expand_home,
     find_study,
     open_storage,
     silence_libraries,
 )
+from automl_tf.cli.terminal import print_error, sign_of_life
 from automl_tf.errors import ExitCode, Place, UserError
 from automl_tf.formatting import HOUR, format_json
-from automl_tf.home import DEFAULT_HOME, HOME_VARIABLE, STORAGE_VARIABLE, TRACKING_VARIABLE
+from automl_tf.home import (
+    DEFAULT_HOME,
+    HOME_VARIABLE,
+    STORAGE_VARIABLE,
+    TRACKING_VARIABLE,
+    check_output_file,
+)
 from automl_tf.redaction import redact_url
 
 if TYPE_CHECKING:
@@ -97,7 +105,7 @@ def search(
     if outcome.error is not None:
         raise outcome.error
     if outcome.exit_code == ExitCode.FAILURE:
-        typer.secho(f"error: {outcome.reason}", err=True, fg="red")
+        print_error(outcome.reason)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
 
@@ -141,7 +149,8 @@ def run_search(
     arguments = _worker_arguments(inputs.file, inputs.overrides, places.home)
     pool = create_pool(arguments, read, places, placement, functools.partial(typer.echo, err=True))
     trains_here = placement.cluster is None
-    opened = run.open_search(read, places, trains_here=trains_here)
+    with sign_of_life("preparing the corpus", quiet=quiet or as_json):
+        opened = run.open_search(read, places, trains_here=trains_here)
     for remark in opened.remarks:
         typer.echo(f"note: {remark}", err=True)
     with choose_display(read.config, pool.size, quiet=quiet, as_json=as_json) as display:
@@ -245,7 +254,10 @@ def show(
 def report(
     name: StudyName,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File of the page.", dir_okay=False)
+        Path,
+        typer.Option(
+            "--output", "-o", help="File of the page.", dir_okay=False, callback=expand_home
+        ),
     ] = Path("report.html"),
     storage: Storage = None,
     home: Home = DEFAULT_HOME,
@@ -257,6 +269,7 @@ def report(
     silence_libraries()
     from automl_tf.search.report.page import write_report
 
+    check_output_file(output, "--output")
     write_report(find_study(name, storage, home), home.absolute(), output)
     typer.echo(f"written: {output}")
 
@@ -313,17 +326,34 @@ def sync(name: StudyName, tracking: Tracking = None, home: Home = DEFAULT_HOME) 
             Place(path=home.absolute()),
         )
     num_runs = sum(len(written_keys(target)) for target in targets)
-    results = [deliver(target) for target in targets]
+    with sign_of_life(f"comparing {num_runs} runs with MLflow"):
+        results = [deliver(target) for target in targets]
     unsent = sum(len(result.unsent) for result in results)
+    where = redact_url(uri)
     for target, result in zip(targets, results, strict=True):
         if result.problem:
             refused = f"{unsent} of {num_runs} runs: {result.problem}"
             raise UserError(
-                f"MLflow at {redact_url(uri)} did not accept {refused}.",
+                f"MLflow at {where} did not accept {refused}.",
                 "Nothing is lost. Run this command again later, or give another --tracking.",
                 Place(path=target.outbox),
             )
-    typer.echo(f"{redact_url(uri)} has all {num_runs} runs of {name}")
+        if (lacks := result.describe_lacks()) is not None:
+            raise UserError(
+                f"MLflow at {where} still lacks {lacks}.",
+                "It refuses that, or the file is gone. The rest was sent.",
+                Place(path=target.outbox),
+            )
+    if unsent:
+        raise UserError(
+            f"{unsent} of {num_runs} runs are being sent by another process.",
+            "Run this command again when the search has ended.",
+        )
+    repaired = sum(len(result.repaired) for result in results)
+    again = (
+        f"; {repaired} of them were missing or incomplete and were sent again" if repaired else ""
+    )
+    typer.echo(f"{where} has all {num_runs} runs of {name}{again}")
 
 
 def places_of(home: Path, storage: str | None, tracking: str | None) -> "Locations":

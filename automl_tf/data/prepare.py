@@ -36,6 +36,7 @@ from automl_tf.data.text import normalize
 from automl_tf.data.vocabulary import Vocabulary
 from automl_tf.errors import UserError
 from automl_tf.model.size import VocabSizes
+from automl_tf.signals import interruptible
 
 # Raise it whenever the same corpus and settings would be prepared differently.
 _FORMAT = 3
@@ -207,7 +208,7 @@ def _write_training_split(
         deduplicate=data.deduplicate,
     )
     report.demand_some()
-    vocabulary = _learnt(corpus.train, kept, data, checked)
+    vocabulary = interruptible(lambda: _learnt(corpus.train, kept, data, checked), check)
     encoders = _encoders(vocabulary)
     used = np.zeros(len(vocabulary.target), dtype=bool)
     with SplitWriter(folder, TRAIN) as writer:

@@ -28,6 +28,7 @@ from automl_tf.run_logging import TrainingLogger
 from automl_tf.scoring.remarks import remarks
 from automl_tf.scoring.scores import Evaluation, Scorer, Scores
 from automl_tf.scoring.tokenizers import check_tokenizer, tokenizer_of, with_tokenizer
+from automl_tf.signals import INTERRUPTS_TO_ABORT, StopRequest, stop_on_signals
 from automl_tf.tracking.client import RunKey, TrackingTarget
 from automl_tf.tracking.outbox import RunState
 from automl_tf.tracking.registry import DELIVERY_SECONDS, register_bundle
@@ -115,7 +116,7 @@ def train(
             directory.adopt(trial)
         try:
             data = prepare(config, HomeDirectory(home).cache, hooks.should_pause)
-        except PreparationPausedError:
+        except (PreparationPausedError, KeyboardInterrupt):
             return TrainResult(FitResult(Outcome.PAUSED, 0, None, None, None, 0.0))
         with _mlflow_run(export, config, home, tracking_uri, label) as run:
             precision = resolve_precision(config.training.precision, HomeDirectory(home).cache)
@@ -246,6 +247,7 @@ def _mlflow_run(
         yield run
     except (KeyboardInterrupt, SystemExit):  # the second is what Lightning makes of the first
         run.finish(RunState.PAUSED, "interrupted")
+        run.hurry()
         raise
     except BaseException as error:
         run.finish(RunState.FAILED, f"{type(error).__name__}: {first_line(error)}")
@@ -280,15 +282,28 @@ class _Training:
             self.hooks.validated(validation)
             return Decision.CONTINUE
 
-        callbacks = (observe, self.hooks.progress, self.hooks.should_pause)
-        fitted = fit(self.config, self.data, directory.path, *callbacks, precision=self.precision)
+        # A training saves itself between two steps. What follows it is done again as a whole.
+        with stop_on_signals(INTERRUPTS_TO_ABORT) as stop:
+            callbacks = (observe, self.hooks.progress, lambda: self._should_pause(stop))
+            fitted = fit(
+                self.config, self.data, directory.path, *callbacks, precision=self.precision
+            )
         if fitted.outcome is not Outcome.FINISHED or fitted.best is None:
             return self._ended_early(fitted)
         if not validated:  # by this call: the search or an earlier call has done all the steps
             assert fitted.best_step is not None, "it is kept with the best scores"
             scores = {"val_bleu": fitted.best.bleu, "val_chrf": fitted.best.chrf}
             self.run.log_metrics(fitted.best_step, scores)
-        return self._release(fitted, directory, output)
+        paused = dataclasses.replace(fitted, outcome=Outcome.PAUSED)
+        if stop.is_set():
+            return self._ended_early(paused)
+        try:
+            return self._release(fitted, directory, output)
+        except KeyboardInterrupt:
+            return self._ended_early(paused)
+
+    def _should_pause(self, stop: StopRequest) -> bool:
+        return stop.is_set() or self.hooks.should_pause()
 
     def _release(
         self, fitted: FitResult, directory: TrainingDirectory, output: Path
@@ -336,6 +351,7 @@ class _Training:
     def _ended_early(self, fitted: FitResult) -> TrainResult:
         if fitted.outcome is Outcome.PAUSED:
             self.run.finish(RunState.PAUSED, f"paused at step {fitted.step}")
+            self.run.hurry()
         else:
             self.run.finish(RunState.FAILED, f"diverged by step {fitted.step}")
         return TrainResult(fitted)

@@ -91,6 +91,8 @@ def join(
             with _shown(opened.study, locations.home, writer.tell, logger):
                 worker.work()
             logger.leave(RunState.PAUSED if should_pause() else RunState.COMPLETE)
+        if stop.is_set():
+            logger.run.hurry()
         return stop.is_set()
 
 

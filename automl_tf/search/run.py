@@ -224,6 +224,8 @@ def search(
             if isinstance(event, TrialEnded):
                 logger.refresh()
         outcome = pool.outcome(stop, has_open_trials=_has_open_trials(opened.study))
+        if outcome.kind is OutcomeKind.INTERRUPTED:
+            logger.run.hurry()
         logger.finish(STUDY_STATES[outcome.kind], outcome.reason)
     return outcome
 

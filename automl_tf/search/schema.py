@@ -180,16 +180,28 @@ class StudyRecord:
 
 def describe_unreadable(name: str, attributes: Mapping[str, Any]) -> str | None:
     """Returns why this version cannot read a study of such user attributes; None if it can."""
-    if DEFINITION not in attributes:
+    definition, found = attributes.get(DEFINITION), attributes.get(SCHEMA_VERSION, 1)
+    if not isinstance(definition, dict) or not isinstance(found, int):
         return f"{name} is an Optuna study of another program."
-    found = attributes.get(SCHEMA_VERSION, 1)
     if found == SCHEMA:
-        return None
+        return (
+            None
+            if STUDY_ID in attributes and _is_definition(definition)
+            else (f"{name} is an Optuna study of another program, or its attributes are damaged.")
+        )
     writer = attributes.get(WRITTEN_BY, "0.1.0")  # the one that wrote no versions
     return (
         f"The study {name} was written by automl-tf {writer} (schema {found}); this version "
         f"reads schema {SCHEMA}."
     )
+
+
+def _is_definition(data: Mapping[str, Any]) -> bool:
+    try:
+        StudyRecord.from_json(data)
+    except (UserError, ValueError, TypeError, KeyError, AttributeError):
+        return False
+    return True
 
 
 def check_readable(study: optuna.Study) -> None:

@@ -5,177 +5,30 @@ SQLite transaction takes its write lock at once, and a trial is claimed in one t
 lock a study, so that a worker that dies or loses its database meanwhile has claimed nothing.
 """
 
+import atexit
 import contextlib
-import functools
-import logging
 import os
-import random
 import re
+import shutil
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import optuna
 import sqlalchemy
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState
 from sqlalchemy.engine import URL, make_url
 
 from automl_tf.errors import Place, UserError, first_line
+from automl_tf.home import HomeDirectory, create_directory, sqlite_file, sqlite_url
 from automl_tf.redaction import redact_message, redact_url
-from automl_tf.search.optuna_compat import CACHED_READS, database_url
-
-PATIENCE_SECONDS = 600.0
-"""Longest wait for a database that does not answer."""
-SHORTEST_PAUSE_SECONDS = 0.1
-"""Between the first two attempts; each pause is twice the one before."""
-LONGEST_PAUSE_SECONDS = 10.0
-"""Between two attempts while the database is away for long."""
-
-# Classes and codes of SQLSTATE (PostgreSQL manual, appendix A): connection exceptions, too few
-# resources such as connections, and a server that is shutting down or starting.
-_AWAY_STATES = ("08", "53", "57P01", "57P02", "57P03", "57P05")
-# SQLite's primary result codes: busy, input or output error. A full disk is an error at once.
-_AWAY_CODES = (5, 10)
-
-_logger = logging.getLogger(__name__)
-
-_Given = ParamSpec("_Given")
-_Result = TypeVar("_Result")
-
-
-class StorageUnreachableError(UserError):
-    """The study database has been away for too long."""
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether an error says that the database is gone, and not that it refuses something."""
-    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, sqlalchemy.exc.PendingRollbackError):
-        return True  # what follows in a session whose connection was lost
-    if not isinstance(error, sqlalchemy.exc.DBAPIError):
-        return False
-    state = getattr(error.orig, "sqlstate", None)
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if state is not None:
-        return str(state).startswith(_AWAY_STATES)
-    if code is not None:
-        return int(code) & 0xFF in _AWAY_CODES
-    return error.connection_invalidated or isinstance(error, sqlalchemy.exc.OperationalError)
-
-
-def with_retries(call: Callable[[], _Result]) -> _Result:
-    """Calls until the database answers.
-
-    Args:
-        call: What may be done again when it is not known whether it was done.
-
-    Raises:
-        UserError: If the database is away for too long.
-    """
-    started = time.monotonic()
-    pause = SHORTEST_PAUSE_SECONDS
-    while True:
-        try:
-            return call()
-        except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-            if not is_away(error):
-                raise
-            waited = time.monotonic() - started
-        if waited > PATIENCE_SECONDS:
-            raise StorageUnreachableError(
-                f"The study database has not answered for {waited:.0f} seconds.",
-                "Start it again, then give the same command: the study resumes.",
-                Place(key="--storage"),
-            )
-        _logger.warning("The study database does not answer; next attempt in %.1f s.", pause)
-        # Workers that all lost it at once shall not all come back at once.
-        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-
-@contextmanager
-def transaction(storage: RDBStorage, connection: sqlalchemy.Connection) -> Iterator[None]:
-    """Makes what this thread does with a storage a part of a connection's transaction."""
-    storage.scoped_session.remove()
-    storage.scoped_session(bind=connection, join_transaction_mode="create_savepoint")
-    try:
-        yield
-    finally:
-        storage.scoped_session.remove()
-
-
-def _patient(
-    method: Callable[Concatenate[RDBStorage, _Given], _Result],
-) -> Callable[Concatenate["RetryingStorage", _Given], _Result]:
-    """The method, which may be done twice, with patience."""
-
-    @functools.wraps(method)
-    def call(storage: "RetryingStorage", /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-        if storage.in_transaction():
-            return method(storage, *args, **kwargs)
-        return with_retries(lambda: method(storage, *args, **kwargs))
-
-    return call
-
-
-class RetryingStorage(RDBStorage):
-    """Optuna's storage, whose operations on their own wait for a database that is away.
-
-    Within a transaction of several operations nothing waits: with the connection all of it is lost
-    and has to be done again from its start. The next heartbeat makes up for one that failed.
-    """
-
-    def in_transaction(self) -> bool:
-        """Whether this thread's operations belong to a transaction that encloses them."""
-        return isinstance(self.scoped_session().bind, sqlalchemy.Connection)
-
-    def set_trial_state_values(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
-        """Tells how a trial stands; an answer that was lost with the connection is looked up."""
-        if self.in_transaction():
-            return super().set_trial_state_values(trial_id, state, values)
-        started = self.get_trial(trial_id).datetime_start
-        is_first = True
-
-        def change() -> bool:
-            nonlocal is_first
-            if is_first:
-                is_first = False
-                return super(RetryingStorage, self).set_trial_state_values(trial_id, state, values)
-            with self.engine.begin() as connection, transaction(self, connection):
-                self._wait_for_writers(connection, trial_id)
-                now = self.get_trial(trial_id)
-                # Another worker may have started a trial already that went back to the queue.
-                if now.state == state or now.datetime_start != started:
-                    return True
-                return super(RetryingStorage, self).set_trial_state_values(trial_id, state, values)
-
-        return with_retries(change)
-
-    def _wait_for_writers(self, connection: sqlalchemy.Connection, trial_id: int) -> None:
-        """Waits for a commit that was on its way when the connection broke."""
-        if self.engine.dialect.name == "postgresql":
-            query = "SELECT 1 FROM trials WHERE trial_id = :trial FOR UPDATE"
-            connection.execute(sqlalchemy.text(query), {"trial": trial_id})
-
-
-for _name in (
-    *("set_study_user_attr", "set_study_system_attr", "get_study_id_from_name"),
-    *("get_study_name_from_id", "get_study_directions", "get_study_user_attrs"),
-    *("get_study_system_attrs", "get_all_studies", "set_trial_intermediate_value"),
-    *("set_trial_user_attr", "set_trial_system_attr", "get_trial"),
-    *("get_trial_id_from_study_id_trial_number", *CACHED_READS),
-):
-    setattr(RetryingStorage, _name, _patient(getattr(RDBStorage, _name)))
-
+from automl_tf.search.optuna_compat import database_url
+from automl_tf.search.retries import RetryingStorage, is_away, transaction, with_retries
 
 GRACE_VARIABLE = "AUTOML_TF_GRACE_SECONDS"
 """Environment variable with the time without a heartbeat after which a worker is suspected."""
@@ -206,7 +59,7 @@ _PASSING = re.compile(
 
 def default_url(home: Path) -> str:
     """The URL of the study database in a home directory."""
-    return f"sqlite:///{home.absolute() / 'studies.db'}"
+    return HomeDirectory(home.absolute()).storage_url
 
 
 def open_storage(url: str, home: Path) -> RDBStorage:
@@ -221,7 +74,7 @@ def open_storage(url: str, home: Path) -> RDBStorage:
         UserError: If the URL is of another kind or the database cannot be reached.
     """
     parsed = _parsed(url)
-    home.mkdir(parents=True, exist_ok=True)
+    create_directory(home, "--home")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     # Workers ask and tell and beat by themselves.
@@ -246,7 +99,46 @@ def open_storage(url: str, home: Path) -> RDBStorage:
         ) from None
     if parsed.get_backend_name() == "sqlite":
         _lock_early(storage.engine)
+        _check_writable(storage.engine, url)
     return storage
+
+
+def _check_writable(engine: sqlalchemy.Engine, url: str) -> None:
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM studies WHERE study_id < 0")  # there is none
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        if is_away(error):  # another process holds it for long; who needs it waits
+            return
+        raise UserError(
+            f"The study database {redact_url(url)} cannot be written: {first_line(error)}.",
+            "Check who may write there, or name another one with --storage.",
+            Place(key="--storage"),
+        ) from None
+
+
+def open_for_reading(url: str, home: Path) -> RDBStorage:
+    """Opens a storage whose studies are only looked at.
+
+    Of a database that cannot be written, such as that of an archive, a copy is opened.
+
+    Raises:
+        UserError: As `open_storage` does.
+    """
+    database = sqlite_file(url)
+    if database is None or not database.is_file() or _can_be_written(database):
+        return open_storage(url, home)
+    folder = tempfile.TemporaryDirectory(prefix="automl-tf-studies-")
+    atexit.register(folder.cleanup)
+    # What was written last may still be in a file of its own.
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        if path.exists():
+            shutil.copyfile(path, Path(folder.name) / path.name)
+    return open_storage(sqlite_url(Path(folder.name) / database.name), Path(folder.name))
+
+
+def _can_be_written(database: Path) -> bool:
+    return all(os.access(path, os.W_OK) for path in (database, database.parent))
 
 
 @contextlib.contextmanager
@@ -271,7 +163,8 @@ def _locked(
         is_sqlite = storage.engine.dialect.name == "sqlite"
         if is_sqlite:
             # Beside the database: its workers may have different homes.
-            lock = f"{storage.engine.url.database}.{study_name}.lock"
+            database = str(storage.engine.url.database).removeprefix("file:")
+            lock = f"{database}.{study_name}.lock"
             attempt.enter_context(FileLock(lock, timeout=LOCK_WAIT_SECONDS))
         connection = attempt.enter_context(storage.engine.begin())
         if not is_sqlite:

@@ -8,8 +8,8 @@ from optuna.trial import TrialState
 
 from automl_tf.device import is_out_of_memory, is_sticky
 from automl_tf.errors import UserError, disk_is_full, first_line, is_io_error
+from automl_tf.search.retries import StorageUnreachableError
 from automl_tf.search.schema import FailureKind
-from automl_tf.search.storage import StorageUnreachableError
 
 
 @dataclass(frozen=True)

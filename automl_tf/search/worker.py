@@ -27,9 +27,10 @@ from automl_tf.search.ownership import (
     requeue,
     requeue_lost_trials,
 )
+from automl_tf.search.retries import StorageUnreachableError, is_away, with_retries
 from automl_tf.search.samplers.build import distributions, grid
 from automl_tf.search.schema import MAX_STEPS, ORIGIN, REASON, FailureKind, Origin, is_paused
-from automl_tf.search.storage import StorageUnreachableError, claiming, is_away, with_retries
+from automl_tf.search.storage import claiming
 from automl_tf.search.study_view import StudyView
 from automl_tf.search.trial_result import TrialResult
 from automl_tf.training.checkpoints import remove_weights_of_others

@@ -1,27 +1,31 @@
-"""Access to MLflow: where the runs of a study go, clients, and runs that are found by their tags.
+"""Access to MLflow: where the runs of a study go, and clients.
 
 MLflow takes seconds to import and reads its settings from the environment, so it is imported when
 it is used.
 """
 
 import contextlib
-import getpass
 import hashlib
 import json
 import logging
 import os
 import sqlite3
 import tempfile
-import time
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from automl_tf.home import TRACKING_VARIABLE, HomeDirectory
+from automl_tf.home import (
+    TRACKING_VARIABLE,
+    HomeDirectory,
+    absolute_url,
+    sqlite_file,
+    sqlite_url,
+)
 from automl_tf.redaction import HIDDEN, without_credentials
+from automl_tf.tracking.artifact_locations import keep_beside
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,15 +48,8 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
-SQLITE = "sqlite:///"
 MAX_CREATION_SECONDS = 120.0
 """Longest wait for another process that creates the same database."""
-
-MAX_LOCK_SECONDS = 30.0
-"""A process that holds a lock for longer is waiting for a server that does not answer."""
-
-SETTLING_SECONDS = 1.0
-"""Longer than another machine takes between looking for a study's run and having created it."""
 
 
 def configure_mlflow() -> None:
@@ -75,7 +72,7 @@ def tracking_uri(option: str | None, home: Path) -> str:
         home: Home directory.
     """
     named = option or os.environ.get(TRACKING_VARIABLE) or os.environ.get(MLFLOW_VARIABLE)
-    return named or HomeDirectory(home.absolute()).tracking_uri
+    return absolute_url(named) if named else HomeDirectory(home.absolute()).tracking_uri
 
 
 def is_server(tracking_uri: str) -> bool:
@@ -221,9 +218,24 @@ def connect(uri: str) -> "MlflowClient":
     """
     from mlflow import MlflowClient
 
-    if uri.startswith(SQLITE) and "?" not in uri:
-        _create_whole(Path(uri.removeprefix(SQLITE)))
-    return MlflowClient(tracking_uri=uri)
+    database = sqlite_file(uri)
+    if database is None:
+        return MlflowClient(tracking_uri=uri)
+    _create_whole(database)
+    keep_beside(database)
+    client = MlflowClient(tracking_uri=uri)
+    disconnect(client)  # from a file that was in this place before
+    return client
+
+
+def disconnect(client: "MlflowClient") -> None:
+    """Closes the connections that MLflow keeps to a database.
+
+    They would go on writing to a file that was deleted, also for another client of its URL.
+    """
+    engine = getattr(client._tracking_client.store, "engine", None)  # noqa: SLF001 - no other way
+    if engine is not None:
+        engine.dispose()
 
 
 def _create_whole(database: Path) -> None:
@@ -234,105 +246,22 @@ def _create_whole(database: Path) -> None:
     """
     from mlflow import MlflowClient
 
-    if database.exists():
+    if _is_there(database):
         return
     database.parent.mkdir(parents=True, exist_ok=True)
     with (
         FileLock(f"{database}.lock", timeout=MAX_CREATION_SECONDS),
         tempfile.TemporaryDirectory(prefix=f"{database.name}-", dir=database.parent) as folder,
     ):
-        if database.exists():
+        if _is_there(database):
             return
         made, copied = Path(folder) / "made.db", Path(folder) / "copied.db"
-        MlflowClient(tracking_uri=f"{SQLITE}{made.absolute()}")
+        MlflowClient(tracking_uri=sqlite_url(made))
         with contextlib.closing(sqlite3.connect(made)) as connection:
             connection.execute("VACUUM INTO ?", (str(copied),))
         copied.replace(database)
 
 
-class StudyRuns:
-    """Runs of a study in MLflow: found again by their tags, or created, each once."""
-
-    def __init__(self, target: TrackingTarget) -> None:
-        self._target = target
-        self._ids: dict[RunKey, str] = {}
-
-    @cached_property
-    def client(self) -> "MlflowClient":
-        """Client of the server."""
-        return connect(self._target.tracking_uri)
-
-    def resolve(self, key: RunKey, start_time: int) -> str:
-        """Returns the id of a run, which is created if there is none.
-
-        Args:
-            key: The run.
-            start_time: Start of a new run, in milliseconds since 1970.
-        """
-        if key not in self._ids:
-            self._ids[key] = self._find(key) or self._create_once(key, start_time)
-        return self._ids[key]
-
-    def _find(self, key: RunKey) -> str | None:
-        """Returns the oldest run with the study's and the key's tags: all workers agree on it."""
-        tags = {STUDY_ID_TAG: self._target.study_id, **key.tags}
-        conditions = [f"tags.\"{name}\" = '{value}'" for name, value in tags.items()]
-        found = self.client.search_runs([self._experiment_id], " AND ".join(conditions))
-        runs = sorted((run.info.start_time, run.info.run_id) for run in found)
-        return runs[0][1] if runs else None
-
-    def _create_once(self, key: RunKey, start_time: int) -> str:
-        """Creates a run unless another process does so at the same time.
-
-        Processes of one home exclude each other by a lock. Those of other machines cannot: there
-        everyone creates, waits until all can see all, keeps the oldest and deletes their own.
-        """
-        parent_id = self.resolve(PARENT, start_time) if key.kind == "trial" else None
-        with FileLock(self._target.outbox / "runs.lock", timeout=MAX_LOCK_SECONDS):
-            found = self._find(key)
-            if found is not None:
-                return found
-            own = self._create(key, parent_id, start_time)
-            if key != PARENT or self._target.tracking_uri.startswith("sqlite:"):
-                return own
-            time.sleep(SETTLING_SECONDS)
-            oldest = self._find(key) or own
-            if oldest != own:
-                self.client.delete_run(own)
-            return oldest
-
-    def _create(self, key: RunKey, parent_id: str | None, start_time: int) -> str:
-        tags = {
-            **key.tags,
-            STUDY_ID_TAG: self._target.study_id,
-            "automl_tf.study": self._target.study,
-            "mlflow.source.name": "automl-tf",
-        }
-        with contextlib.suppress(KeyError, OSError):  # a container's user may have no name
-            tags["mlflow.user"] = getpass.getuser()
-        if parent_id is not None:
-            tags["mlflow.parentRunId"] = parent_id
-        name = self._target.title if key == PARENT else f"{key.kind} {key.label}"
-        run = self.client.create_run(self._experiment_id, start_time, tags, name)
-        return str(run.info.run_id)
-
-    @cached_property
-    def _experiment_id(self) -> str:
-        """Id of the study's experiment, which is created or restored."""
-        from mlflow import MlflowException
-
-        name, root = self._target.study, self._target.artifact_root
-        experiment = self.client.get_experiment_by_name(name)
-        if experiment is None:
-            location = None if root is None else (root / name).as_uri()
-            # The tag tells MLflow's page to open on the runs instead of asking what this is.
-            tags = {"mlflow.experimentKind": "custom_model_development"}
-            try:
-                return str(self.client.create_experiment(name, location, tags))
-            except MlflowException:
-                experiment = self.client.get_experiment_by_name(name)
-                if experiment is None:
-                    raise
-        if experiment.lifecycle_stage == "deleted":
-            self.client.restore_experiment(experiment.experiment_id)
-        return str(experiment.experiment_id)
+def _is_there(database: Path) -> bool:
+    """Returns whether a database has been created; opening one that was deleted leaves it empty."""
+    return database.exists() and database.stat().st_size > 0

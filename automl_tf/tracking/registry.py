@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -66,11 +68,9 @@ def register_bundle(
         return None
     uri = run.target.tracking_uri
     try:
-        with _global_tracking_uri(uri):
+        with _global_tracking_uri(uri), _plainly_named(directory) as bundle:
             client = connect(uri)
-            model_id = _log(
-                client, run.run_id, directory, list(sources), (*REQUIREMENTS, *of_engine)
-            )
+            model_id = _log(client, run.run_id, bundle, list(sources), (*REQUIREMENTS, *of_engine))
             note = _note(sources, translations)
             return _register(client, run.run_id, model_id, model_name, note)
     except Exception as error:  # noqa: BLE001  (drivers and servers raise what they like)
@@ -141,6 +141,16 @@ def _note(sources: Sequence[str], translations: Sequence[str]) -> str:
     rows = [("source", "translation"), ("---", "---"), *zip(sources, translations, strict=True)]
     cells = [[text.replace("|", "\\|") for text in row] for row in rows]
     return "\n".join(f"| {source} | {translation} |" for source, translation in cells)
+
+
+@contextmanager
+def _plainly_named(directory: Path) -> Iterator[Path]:
+    """Yields a directory, or a copy of it if MLflow would take its name for a URI's."""
+    if not set(str(directory)) & set("%?#"):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="automl-tf-") as folder:
+        yield Path(shutil.copytree(directory, Path(folder) / "bundle"))
 
 
 @contextmanager

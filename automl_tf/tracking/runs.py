@@ -1,5 +1,6 @@
 """Runs of studies, trials and trainings: nothing here waits for MLflow or raises without it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from automl_tf.tracking.outbox import (
 )
 from automl_tf.tracking.sender import DeliveryCursor, OutboxSender
 from automl_tf.versions import git_commit, versions
+
+HURRIED_SECONDS = 3.0
+"""Longest wait for MLflow after an interrupt."""
 
 
 class Run:
@@ -146,13 +150,18 @@ class RootRun(Run):
 
     def __init__(self, target: TrackingTarget, key: RunKey = PARENT) -> None:
         super().__init__(OutboxSender(target), key)
+        self._longest_close = math.inf
+
+    def hurry(self) -> None:
+        """Has ``close`` take some seconds only, for a person who waits after Ctrl-C."""
+        self._longest_close = HURRIED_SECONDS
 
     def close(self, timeout: float) -> bool:
         """Sends what can be sent within ``timeout`` seconds and returns True if that was all.
 
         What is left stays in the outbox for the next process, or for `deliver`.
         """
-        return self._sender.close(timeout)
+        return self._sender.close(min(timeout, self._longest_close))
 
 
 class StudyRun(RootRun):

@@ -8,18 +8,23 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
 from automl_tf.redaction import redact_message, redact_url
-from automl_tf.tracking.client import PARENT, RunKey, StudyRuns, TrackingTarget
-from automl_tf.tracking.outbox import Entry, Journal, Operation, written_keys
+from automl_tf.tracking.client import PARENT, RunKey, TrackingTarget
+from automl_tf.tracking.outbox import Entry, Journal, Operation, now, written_keys
+from automl_tf.tracking.stored_runs import StudyRuns
+from automl_tf.tracking.verification import Expected
 
 MAX_TRIES = 6
 """Times that an operation is tried on a server that answers everything else."""
+
+MAX_RESTORATIONS = 2
+"""Times in a round that a run is restored or created again which somebody has deleted."""
 
 BUSY_SECONDS = 1.0
 """Wait for another process that sends the same run, before other runs have their turn."""
@@ -88,38 +93,66 @@ class SendResult:
         unsent: Runs of which something is still unsent.
         problem: Error that kept them from it, without credentials; None if nothing is unsent but
             what another process is sending.
+        repaired: Runs that MLflow had lost, in whole or in part, and that were sent again.
+        lacking: What MLflow lacks although it was sent, in words, by run. It is only known of a
+            delivery that verifies.
     """
 
     unsent: tuple[RunKey, ...] = ()
     problem: str | None = None
+    repaired: tuple[RunKey, ...] = ()
+    lacking: Mapping[RunKey, list[str]] = field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:
         """True unless another process has something left to send."""
         return self.problem is not None or not self.unsent
 
+    def describe_lacks(self) -> str | None:
+        """Returns what MLflow lacks of the first run that is not whole; None if all are."""
+        for key, lacks in self.lacking.items():
+            if lacks:
+                return f"{', '.join(lacks)} of {key}"
+        return None
+
 
 def deliver(target: TrackingTarget) -> SendResult:
-    """Sends all of an outbox that the server lacks; others may write it, or send it, meanwhile."""
-    return Delivery(target).send_all(written_keys(target))
+    """Sends all of an outbox that the server lacks; others may write it, or send it, meanwhile.
+
+    Every run is looked up and compared with what was sent, whatever is known of earlier deliveries.
+    """
+    return Delivery(target, verifies=True).send_all(written_keys(target))
 
 
 class Delivery:
     """Sender of journals to one server, in order, for use by one thread.
 
+    A run that the server has lost is sent again from its start. One that was deleted is restored as
+    soon as there is something to send to it.
+
     Args:
         target: The study and where its runs go.
         own: Runs that this process writes. Others are left to whoever sends them.
+        verifies: Whether each run is compared with its journal, and restored if it was deleted.
     """
 
-    def __init__(self, target: TrackingTarget, own: Container[RunKey] = ()) -> None:
+    def __init__(
+        self, target: TrackingTarget, own: Container[RunKey] = (), *, verifies: bool = False
+    ) -> None:
         self._target = target
         self._own = own
+        self._verifies = verifies
         self._runs = StudyRuns(target)
         self._failures: Counter[tuple[RunKey, int]] = Counter()
+        self._looked_up: set[RunKey] = set()
+        self._repaired: list[RunKey] = []
+        self._lacking: dict[RunKey, list[str]] = {}
 
     def send_all(self, keys: Iterable[RunKey]) -> SendResult:
         """Sends the journals of some runs; never raises for what the server does."""
+        if self._runs.has_lost_database():
+            self._start_again()
+            keys = written_keys(self._target)
         waiting = sorted(keys, key=lambda key: key != PARENT)
         unsent: list[RunKey] = []
         problem = None
@@ -128,33 +161,101 @@ class Delivery:
             try:
                 self._send(key)
             except Timeout:
-                if key in self._own:
+                if key in self._own or self._verifies:
                     unsent.append(key)
             except Exception as error:  # noqa: BLE001  (drivers and servers raise what they like)
                 problem = self._describe(error)
                 unsent.append(key)
                 if not self._server_answers():
+                    self._start_again()
                     break
-        return SendResult((*unsent, *waiting), problem)
+        return SendResult((*unsent, *waiting), problem, tuple(self._repaired), dict(self._lacking))
+
+    def _start_again(self) -> None:
+        """Forgets what the server had, which may come back without it."""
+        self._runs = StudyRuns(self._target)
+        self._looked_up.clear()
 
     def _send(self, key: RunKey) -> None:
         cursor = DeliveryCursor(self._target, key)
-        with cursor.lock.acquire(timeout=BUSY_SECONDS if key in self._own else 0):
-            self._send_entries(key, cursor)
+        is_patient = key in self._own or self._verifies
+        with cursor.lock.acquire(timeout=BUSY_SECONDS if is_patient else 0):
+            self._look_up(key, cursor)
+            tries = 0
+            while not self._send_entries(key, cursor, is_last=tries == MAX_RESTORATIONS):
+                tries += 1
+            if self._verifies:
+                self._lacking[key] = self._missing(key, cursor)
 
-    def _send_entries(self, key: RunKey, cursor: DeliveryCursor) -> None:
+    def _look_up(self, key: RunKey, cursor: DeliveryCursor) -> None:
+        """Starts again from the beginning if the server has lost what was sent before."""
+        run_id = cursor.read().run_id
+        if run_id is None or key in self._looked_up:
+            return
+        is_whole = self._is_whole if self._verifies else self._is_known
+        if not is_whole(key, cursor, run_id):
+            cursor.write(Delivered(0, run_id))
+            self._repaired.append(key)
+        self._looked_up.add(key)
+
+    def _is_known(self, key: RunKey, _cursor: DeliveryCursor, run_id: str) -> bool:
+        """Returns whether the server has a run, at the cost of one call for all runs."""
+        if run_id in self._runs.all_ids:
+            return True
+        # Another process may just have created it; or its parent is another one now.
+        return self._runs.stored(run_id) is not None and self._runs.resolve(key, now()) == run_id
+
+    def _is_whole(self, key: RunKey, cursor: DeliveryCursor, run_id: str) -> bool:
+        """Returns whether the server has all of a run that was sent; restores a deleted one."""
+        if self._runs.stored(run_id) is None:
+            return False
+        was_active = self._runs.is_active(run_id)
+        if self._runs.resolve(key, now()) != run_id or self._missing(key, cursor):
+            return False
+        if not was_active:
+            self._repaired.append(key)
+        return True
+
+    def _missing(self, key: RunKey, cursor: DeliveryCursor) -> list[str]:
+        """Returns what MLflow lacks of the part of a journal that was sent."""
         position, run_id = cursor.read()
+        run = None if run_id is None else self._runs.stored(run_id)
+        if run is None:
+            return ["the run"]
+        entries = Journal(self._target, key).read(0)
+        sent = (operation for operation, end in entries if end <= position)
+        return Expected.of(sent).missing(self._runs.client, run)
+
+    def _send_entries(self, key: RunKey, cursor: DeliveryCursor, *, is_last: bool) -> bool:
+        """Sends what is unsent; returns False if the run was found to be gone meanwhile."""
+        position, sent_to = cursor.read()
         for operation, end in merged(Journal(self._target, key).read(position)):
+            run_id = self._runs.resolve(key, operation.time)
+            if position and run_id != sent_to:
+                # Another run than the one that has the beginning: that one is lost.
+                cursor.write(Delivered(0, run_id))
+                return False
+            sent_to = run_id
             try:
-                run_id = self._runs.resolve(key, operation.time)
                 operation.send(self._runs.client, run_id)
             except Exception as error:
+                if not is_last and self._is_gone(run_id):
+                    self._runs.forget(key)
+                    return False
                 if not self._is_refused(key, position, error):
                     raise
                 kind = type(operation).__name__
                 _logger.warning("MLflow refuses %s of %s: %s", kind, key, self._describe(error))
             position = end
             cursor.write(Delivered(position, run_id))
+        return True
+
+    def _is_gone(self, run_id: str) -> bool:
+        """Returns whether a run was deleted or lost; False if the server does not say."""
+        try:
+            return not self._runs.is_active(run_id)
+        except Exception:  # noqa: BLE001  (drivers and servers raise what they like)
+            return False
 
     def _server_answers(self) -> bool:
         try:

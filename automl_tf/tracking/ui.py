@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from automl_tf.errors import Place, UserError
+from automl_tf.home import HomeDirectory, create_directory, sqlite_file
 from automl_tf.redaction import without_credentials
+from automl_tf.signals import raise_on_signals
+from automl_tf.tracking.artifact_locations import keep_beside
 from automl_tf.tracking.client import connect, is_server
 
 MAX_START_SECONDS = 120.0
@@ -63,10 +67,12 @@ def serve(
     if is_server(tracking_uri):
         on_ready(without_credentials(tracking_uri).rstrip("/") + _page(tracking_uri, study))
         return
+    if (database := sqlite_file(tracking_uri)) is not None:
+        keep_beside(database)
     log = home.absolute() / "mlflow-ui.log"
     with (
         contextlib.suppress(KeyboardInterrupt),
-        _terminable(),
+        raise_on_signals(),
         _server(home, tracking_uri, address, log) as server,
     ):
         _wait_until_it_answers(server, address, log)
@@ -80,37 +86,44 @@ def _server(
     home: Path, tracking_uri: str, address: Address, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     _require_free(address)
-    home.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+    create_directory(home, "--home")
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--workers", "1"]
     command += ["--host", address.host, "--port", str(address.port)]
-    command += ["--artifacts-destination", str(home.absolute() / "mlartifacts")]
+    command += ["--artifacts-destination", HomeDirectory(home.absolute()).artifacts.as_uri()]
     environment = {
         **os.environ,
         # Without jobs and with one worker, the server is 2 processes instead of 15.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",
         # Every user of the machine can read a command line, but not an environment.
         "MLFLOW_BACKEND_STORE_URI": tracking_uri,
     }
-    with log.open("wb") as output:
+    # Uvicorn imports what lies in the folder that it is started in.
+    with log.open("wb") as output, tempfile.TemporaryDirectory(prefix="automl-tf-ui-") as empty:
         server = subprocess.Popen(  # noqa: S603  (no shell, and nothing of others' making)
             command,
-            cwd=home,
+            cwd=empty,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to pass on
         )
-    try:
-        yield server
-    finally:
-        server.terminate()
         try:
-            server.wait(_MAX_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            yield server
+        finally:
+            _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ends the server and the processes that it has started."""
+    server.terminate()
+    try:
+        server.wait(_MAX_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def _require_free(address: Address) -> None:
@@ -158,13 +171,3 @@ def _page(tracking_uri: str, study: str | None) -> str:
     except Exception:  # noqa: BLE001  (the page itself will say what is wrong)
         return ""
     return "" if experiment is None else f"/#/experiments/{experiment.experiment_id}/runs"
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Treats SIGTERM as Ctrl-C, so that the server does not outlive its parent."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

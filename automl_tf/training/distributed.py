@@ -182,7 +182,10 @@ def _init_process_group(setup: RankSetup) -> ProcessGroup:
     torch.set_num_threads(setup.threads)
     dist.init_process_group(
         collective_backend(),
-        init_method=setup.rendezvous.as_uri(),
+        # As a URL, torch would not decode a name of the directory that is odd.
+        store=dist.FileStore(  # type: ignore[attr-defined]
+            str(setup.rendezvous), setup.world_size
+        ),
         rank=setup.rank,
         world_size=setup.world_size,
         device_id=take_gpu_of_rank(setup.rank),

@@ -24,6 +24,7 @@ from automl_tf.errors import UserError
 from automl_tf.home import HomeDirectory
 from automl_tf.release import train as release
 from automl_tf.release.train import TrainHooks, TrainResult, train
+from automl_tf.tracking import runs
 from automl_tf.training.checkpoints import LAST_CHECKPOINT, TrainingDirectory
 from automl_tf.training.events import Decision, Outcome, Validation, never
 from automl_tf.training.fit import fit
@@ -83,6 +84,12 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     monkeypatch.setattr(release, "register_bundle", register)
     return bundles
+
+
+@pytest.fixture(autouse=True)
+def nobody_hurries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits after an interrupt: MLflow may take its time on a busy machine."""
+    monkeypatch.setattr(runs, "HURRIED_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -360,3 +367,36 @@ def test_no_name_of_a_file_leaves_the_home(
     with pytest.raises(ValidationError, match=r"provenance\.study"):
         run(export_of(reversal, {"study": name}), home, validated=refuse)
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("phase", ["prepare", "load_best", "register_bundle"])
+def test_an_interrupt_outside_of_the_steps_pauses_a_training(
+    reversal: dict, home: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    export = export_of(reversal)
+    original = getattr(release, phase)
+
+    def interrupt(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(release, phase, interrupt)
+    assert run(export, home).fitted.outcome is Outcome.PAUSED
+    if phase != "prepare":
+        assert mlflow_run(home)[:2] == ("SCHEDULED", "paused")
+    monkeypatch.setattr(release, phase, original)
+    assert run(export, home).fitted.outcome is Outcome.FINISHED
+    assert mlflow_run(home)[:2] == ("FINISHED", "complete")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_between_two_steps_saves_a_training(
+    reversal: dict, home: Path, number: signal.Signals
+) -> None:
+    export = export_of(reversal)
+
+    def interrupt(_validation: Validation) -> None:
+        os.kill(os.getpid(), number)
+
+    paused = run(export, home, validated=interrupt)
+    assert paused.fitted.outcome is Outcome.PAUSED
+    assert 0 < paused.fitted.step < export.training.max_steps

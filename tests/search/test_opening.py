@@ -239,6 +239,11 @@ def test_a_study_has_an_identifier_of_its_own(tmp_path: Path) -> None:
     [
         {},
         {"note": "of another program"},
+        {"definition": "of a word"},
+        {"definition": ["a", "b"], SCHEMA_VERSION: SCHEMA},
+        {"definition": {"name": "made"}, SCHEMA_VERSION: SCHEMA},
+        {"definition": {"name": "made"}, SCHEMA_VERSION: SCHEMA, "study_id": "1"},
+        {"definition": {"name": "made"}, SCHEMA_VERSION: "two"},
         {"definition": {"name": "made"}},
         {"definition": {"name": "made"}, SCHEMA_VERSION: SCHEMA + 1, WRITTEN_BY: "9.1"},
     ],

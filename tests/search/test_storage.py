@@ -1,5 +1,6 @@
 """Opening databases, and never telling a password."""
 
+import os
 import sqlite3
 import threading
 import time
@@ -11,7 +12,13 @@ import pytest
 import sqlalchemy
 
 from automl_tf.errors import UserError
-from automl_tf.search.storage import another_view, claiming, default_url, open_storage
+from automl_tf.search.storage import (
+    another_view,
+    claiming,
+    default_url,
+    open_for_reading,
+    open_storage,
+)
 from tests.search.making import PATIENCE_SECONDS, bench, definition, new_home, processes
 
 SECRET = "s3cr3t"
@@ -120,3 +127,20 @@ def test_another_view_may_read_while_this_one_claims(tmp_path: Path) -> None:
 
     threading.Thread(target=claim, daemon=True).start()
     assert answered.wait(PATIENCE_SECONDS / 10)
+
+
+def test_a_database_that_cannot_be_written_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    open_storage(default_url(tmp_path), tmp_path).engine.dispose()
+    url = f"sqlite:///file:{tmp_path}/studies.db?mode=ro&uri=true"
+    with pytest.raises(UserError, match=r"cannot be written: .*readonly.*--storage"):
+        open_storage(url, tmp_path)
+
+
+def test_a_home_that_is_read_only_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = bench(tmp_path / "home", definition()).study
+    before = {path: path.read_bytes() for path in (tmp_path / "home").iterdir() if path.is_file()}
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+    storage = open_for_reading(default_url(tmp_path / "home"), tmp_path / "home")
+    assert optuna.get_all_study_names(storage) == [study.study_name]
+    assert Path(str(storage.engine.url.database)).parent != tmp_path / "home"
+    assert {path: path.read_bytes() for path in before} == before

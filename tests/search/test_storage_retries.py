@@ -8,8 +8,9 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 
 from automl_tf.errors import UserError
-from automl_tf.search import storage as retrying
-from automl_tf.search.storage import default_url, is_away, open_storage, with_retries
+from automl_tf.search import retries as retrying
+from automl_tf.search.retries import is_away, with_retries
+from automl_tf.search.storage import default_url, open_storage
 
 
 def caught(engine: sqlalchemy.Engine, query: str) -> Exception:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from automl_tf.home import sqlite_url
 from automl_tf.tracking.client import (
     MLFLOW_VARIABLE,
-    SQLITE,
     TRACKING_VARIABLE,
     configure_mlflow,
     connect,
@@ -61,7 +61,7 @@ print(json.dumps([
 
 def test_importing_imports_no_mlflow_and_leaves_its_settings_alone(tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-    words = [sys.executable, "-c", IMPORTING, f"{SQLITE}{tmp_path / 'mlflow.db'}"]
+    words = [sys.executable, "-c", IMPORTING, sqlite_url(tmp_path / "mlflow.db")]
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=clean)
     imported, connected = done.stdout.splitlines()
     assert json.loads(imported) == {"mlflow": False, "environment": True, "levels": True}
@@ -83,7 +83,7 @@ def test_the_tracking_uri_is_the_option_else_the_environment_else_the_homes(
 ) -> None:
     for name in (TRACKING_VARIABLE, MLFLOW_VARIABLE):
         monkeypatch.delenv(name, raising=False)
-    assert tracking_uri(None, tmp_path) == f"{SQLITE}{tmp_path / 'mlflow.db'}"
+    assert tracking_uri(None, tmp_path) == sqlite_url(tmp_path / "mlflow.db")
     monkeypatch.setenv(MLFLOW_VARIABLE, "http://mlflow:1")
     assert tracking_uri(None, tmp_path) == "http://mlflow:1"
     monkeypatch.setenv(TRACKING_VARIABLE, "http://ours:2")
@@ -109,10 +109,10 @@ def test_a_killed_creation_leaves_a_database_that_opens(tmp_path: Path, moment: 
 
 def test_an_ailing_database_is_told_by_the_error_alone(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
-    client = connect(f"{SQLITE}{database}")
+    client = connect(sqlite_url(database))
     run = client.create_run(client.create_experiment("toy"))
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("DROP TABLE latest_metrics")
-    words = [sys.executable, "-c", LOGGING, f"{SQLITE}{database}", run.info.run_id]
+    words = [sys.executable, "-c", LOGGING, sqlite_url(database), run.info.run_id]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("raised MlflowException\n", "")

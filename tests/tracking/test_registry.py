@@ -50,7 +50,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = Transformer(
         config.model, vocabulary.sizes, max_length=config.data.max_length + 1, pad_id=PAD
     )
-    directory = tmp_path_factory.mktemp("trained") / "bundle"
+    directory = tmp_path_factory.mktemp("trained") / "Bündel #1 %41?"
     Bundle(config, vocabulary, model.state_dict(), {}).save(directory)
     return directory
 

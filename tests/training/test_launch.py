@@ -21,6 +21,7 @@ from automl_tf.config.settings import TrainerConfig, TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
 from automl_tf.device import check_devices
 from automl_tf.errors import UserError
+from automl_tf.training import launch
 from automl_tf.training.checkpoints import BEST_WEIGHTS, LAST_CHECKPOINT, load_best
 from automl_tf.training.events import CurvePoint, Decision, Outcome, Validation
 from automl_tf.training.fit import fit
@@ -72,7 +73,7 @@ def assert_close(weights: dict[str, torch.Tensor], others: dict[str, torch.Tenso
 @pytest.mark.slow
 @pytest.mark.parametrize("ema", [0.0, 0.2])
 def test_two_devices_train_like_one(
-    reversal: dict, cache: Path, tmp_path: Path, ema: float
+    reversal: dict, cache: Path, tmp_path: Path, ema: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = exact(
         reversal,
@@ -84,6 +85,7 @@ def test_two_devices_train_like_one(
     data = prepare(config, cache)
     one, two = Recorder(), Recorder()
     expected = fit(on_devices(config, 1), data, tmp_path / "one", one)
+    monkeypatch.setattr(launch, "RENDEZVOUS", "odd #ä%41? ")
     result = fit(on_devices(config, 2), data, tmp_path / "two", two)
     assert [len(told.sentences) for told in two.told] == [11, 22, 40]
     assert (result.outcome, result.step) == (expected.outcome, expected.step)

@@ -23,6 +23,7 @@ from automl_tf.search.schema import (
     INFEASIBLE,
     LANGUAGES,
     NUM_PAIRS,
+    describe_unreadable,
     failure_kind,
     forecast_at_stop,
     is_feasible,
@@ -265,6 +266,7 @@ def earlier_studies(
         and CONFIRMED_STUDY not in summary.user_attrs
         and (names is None or summary.study_name in names)
         and summary.directions[0] == StudyDirection.MAXIMIZE
+        and _is_readable(summary)
     ]
     wanted.sort(key=lambda summary: (summary.datetime_start is not None, summary.datetime_start))
     found: list[ScoredTrials] = []
@@ -280,6 +282,14 @@ def earlier_studies(
     return tuple(
         _thinned(study, ranking, MAX_EARLIER_TRIALS // len(found))
         for study, ranking in zip(found, rankings, strict=True)
+    )
+
+
+def _is_readable(summary: optuna.study.StudySummary) -> bool:
+    """Returns False for a study whose definition is none, or is that of another version."""
+    attributes = summary.user_attrs
+    return (
+        DEFINITION not in attributes or describe_unreadable(summary.study_name, attributes) is None
     )
 
 

@@ -151,6 +151,14 @@ def test_earlier_studies_are_those_of_the_storage_that_searched_the_same_for_ble
     assert earlier(study, (), "model.dropout") == ()
 
 
+@pytest.mark.parametrize("strange", ["a word", ["a", "list"], {}, {"name": "x"}])
+def test_studies_whose_definition_is_none_of_ours_are_left_out(strange: object) -> None:
+    storage = optuna.storages.InMemoryStorage()
+    study = study_of(rising(8), "own", storage)
+    study_of(rising(9), "theirs", storage).set_user_attr(DEFINITION, strange)
+    assert earlier(study, None, "model.dropout") == ()
+
+
 def test_named_studies_are_read_alone_and_must_exist() -> None:
     storage = optuna.storages.InMemoryStorage()
     study = study_of([], "own", storage)
