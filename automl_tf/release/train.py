@@ -15,7 +15,9 @@ from automl_tf.bundle.bundle import Bundle, is_free, read_card
 from automl_tf.bundle.text_translator import TextTranslator
 from automl_tf.config.files import Export
 from automl_tf.config.settings import TrialConfig, given_settings
+from automl_tf.data.cache import digest
 from automl_tf.data.corpora import corpus_fingerprint
+from automl_tf.data.encoded import EvaluationSplit
 from automl_tf.data.pipes import keep_pipes
 from automl_tf.data.prepare import PreparationPausedError, PreparedData, prepare
 from automl_tf.decoding.constraints import LengthBound
@@ -27,10 +29,12 @@ from automl_tf.model.size import num_parameters
 from automl_tf.run_logging import TrainingLogger
 from automl_tf.scoring.remarks import remarks
 from automl_tf.scoring.scores import Evaluation, Scorer, Scores
+from automl_tf.scoring.sentences import paired_bootstrap
 from automl_tf.scoring.tokenizers import check_tokenizer, tokenizer_of, with_tokenizer
-from automl_tf.signals import INTERRUPTS_TO_ABORT, StopRequest, stop_on_signals
+from automl_tf.signals import INTERRUPTS_TO_ABORT, stop_on_signals
 from automl_tf.tracking.client import RunKey, TrackingTarget
 from automl_tf.tracking.outbox import RunState
+from automl_tf.tracking.promotion import TEST_HYPOTHESES, promote
 from automl_tf.tracking.registry import DELIVERY_SECONDS, register_bundle
 from automl_tf.tracking.runs import RootRun
 from automl_tf.training.checkpoints import TrainingDirectory, TrainingIdentity, load_best
@@ -284,7 +288,8 @@ class _Training:
 
         # A training saves itself between two steps. What follows it is done again as a whole.
         with stop_on_signals(INTERRUPTS_TO_ABORT) as stop:
-            callbacks = (observe, self.hooks.progress, lambda: self._should_pause(stop))
+            should_pause = lambda: stop.is_set() or self.hooks.should_pause()  # noqa: E731
+            callbacks = (observe, self.hooks.progress, should_pause)
             fitted = fit(
                 self.config, self.data, directory.path, *callbacks, precision=self.precision
             )
@@ -302,9 +307,6 @@ class _Training:
         except KeyboardInterrupt:
             return self._ended_early(paused)
 
-    def _should_pause(self, stop: StopRequest) -> bool:
-        return stop.is_set() or self.hooks.should_pause()
-
     def _release(
         self, fitted: FitResult, directory: TrainingDirectory, output: Path
     ) -> TrainResult:
@@ -313,18 +315,17 @@ class _Training:
         bundle = Bundle(self.config, self.data.vocabulary, weights, self._card(fitted))
         translator = bundle.translator()
         test, tested, num_split = self.data.load_test(), None, 0
+        hypotheses: list[str] | None = None
         if test is not None:
             hypotheses = self._translate(translator, test.source_text)
             if hypotheses is None:
                 return self._ended_early(dataclasses.replace(fitted, outcome=Outcome.PAUSED))
             num_split = translator.num_split
-            tested = Scorer(
-                test.target_text, self.config.corpus.target_lang, tokenizer_of(self.config)
-            ).evaluate(hypotheses)
+            tested = self._scorer(test).evaluate(hypotheses)
             scores = {"test_bleu": tested.scores.bleu, "test_chrf": tested.scores.chrf}
             self.run.log_metrics(0, scores)
             self.run.set_tags({"bleu_signature": tested.bleu_signature})
-            self.run.log_text("\n".join([*hypotheses, ""]), "test_hypotheses.txt")
+            self.run.log_text("\n".join([*hypotheses, ""]), TEST_HYPOTHESES)
             card = {**bundle.card, "test": dataclasses.asdict(tested)}
             bundle = dataclasses.replace(bundle, card=card)
         bundle.save(output)
@@ -337,11 +338,30 @@ class _Training:
             translator.translate(examples),
             REQUIREMENTS[self.config.decoding.engine],
         )
+        if version is not None and test is not None and hypotheses is not None:
+            self._promote(version, test, hypotheses)
         self.run.finish(RunState.COMPLETE)
         # Until here, a training that is killed does what follows the last step once more.
         directory.release()
         registered = None if version is None else f"{name} version {version}"
         return TrainResult(fitted, output, tested, registered, num_split=num_split)
+
+    def _scorer(self, test: EvaluationSplit) -> Scorer:
+        target_lang, tokenizer = self.config.corpus.target_lang, tokenizer_of(self.config)
+        return Scorer(test.target_text, target_lang, tokenizer)
+
+    def _promote(self, version: int, test: EvaluationSplit, hypotheses: list[str]) -> None:
+        """Gives the registered version its alias, by the paired bootstrap on the test split."""
+        scorer = self._scorer(test)
+        mine, scores = scorer.sentences(hypotheses), scorer.score(hypotheses)
+        promote(
+            self.run,
+            _study(self.export),
+            version,
+            digest([test.source_text, test.target_text, tokenizer_of(self.config)]),
+            {"test_bleu": scores.bleu, "test_chrf": scores.chrf},
+            lambda theirs: paired_bootstrap(mine, scorer.sentences(theirs)).low > 0,
+        )
 
     def _size(self) -> int:
         return num_parameters(
