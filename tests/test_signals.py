@@ -130,7 +130,8 @@ def test_native_code_is_left_when_its_result_is_not_wanted() -> None:
 
 
 ENDING = """
-import atexit, time
+import atexit, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from automl_tf.signals import exit_on_signals
 
 def end():

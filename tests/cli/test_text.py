@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from automl_tf.cli.options import DEFAULT_HOME, STORAGE_VARIABLE
 from automl_tf.cli.studies import place_options
 from automl_tf.cli.text import format_summary, print_leaderboard
+from automl_tf.home import DEFAULT_HOME, STORAGE_VARIABLE
 from automl_tf.search.pool import BUDGET_SPENT
 from automl_tf.search.study_view import LEAST_FOR_IMPORTANCE, StudyView, TrialView
 from tests.cli.views import make_view

@@ -419,7 +419,8 @@ def test_workers_and_the_server_die_and_the_study_ends_as_if_they_had_not(
 def test_a_password_stands_nowhere(
     postgresql: str, postgresql_server: PostgreSQL, tmp_path: Path, reversal: dict
 ) -> None:
-    fixed = {**FIXED, "training.max_steps": 60}
+    # So long that its workers are seen at work.
+    fixed = {**FIXED, "training.max_steps": 900, "training.validate_every": 100}
     study = write_study(tmp_path, reversal, budget={"trials": 2}, fixed=fixed)
     home = tmp_path / "home"
     process = start("search", study, home, postgresql, "--workers", "2")
