@@ -19,9 +19,9 @@ SHORT_ID = 8
 DEFAULT_HOME = Path("runs")
 
 
-def default_home() -> Path:
-    """Returns the home directory where none is given: that of the environment, or ``runs``."""
-    return expanded(Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)).absolute()
+def home_directory(given: str | Path | None = None) -> Path:
+    """Returns a home directory; without one, that of the environment, or ``runs``."""
+    return expanded(Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)).absolute()
 
 
 def expanded(path: Path) -> Path:

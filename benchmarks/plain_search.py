@@ -10,16 +10,15 @@ lines of ``automl-tf search --json``.
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import optuna
 
 from automl_tf.config.files import read_study
-from automl_tf.config.space import Choices, Domain
 from automl_tf.config.study import Study
 from automl_tf.data.prepare import prepare
 from automl_tf.model.size import num_parameters
 from automl_tf.search.events import Event, TrialEnded, TrialStarted, TrialValidated, encode
+from automl_tf.search.samplers.build import suggested
 from automl_tf.training.events import Decision, Outcome, Validation
 from automl_tf.training.fit import fit
 
@@ -37,8 +36,7 @@ def main() -> None:
 
 
 def _run_trial(trial: optuna.Trial, study: Study, folder: Path) -> float:
-    domains = study.space.domains.items()
-    params = {name: suggest(trial, name, domain) for name, domain in domains}
+    params = suggested(trial, study.space)
     config = study.trial_config(params, study.config.seed)
     data = prepare(config, folder / "cache")
     size = num_parameters(config.model, data.sizes, config.data.longest_sequence)
@@ -56,18 +54,6 @@ def _run_trial(trial: optuna.Trial, study: Study, folder: Path) -> float:
         raise optuna.TrialPruned
     # Optuna takes it for a failure.
     return float("nan") if result.best is None else result.best.bleu
-
-
-def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Any:  # noqa: ANN401 - any setting
-    """Has the trial's sampler choose a setting from its domain."""
-    if isinstance(domain, Choices):
-        return trial.suggest_categorical(name, domain.choices)
-    low, high = domain.ends()
-    if domain.is_whole:
-        return trial.suggest_int(
-            name, int(low), int(high), step=int(domain.step or 1), log=domain.log
-        )
-    return trial.suggest_float(name, low, high, step=domain.step, log=domain.log)
 
 
 def _tell_end(_study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:

@@ -36,11 +36,11 @@ from automl_tf.config.files import read_study
 from automl_tf.config.settings import TrialConfig, flatten, unflatten
 from automl_tf.data.prepare import prepare
 from automl_tf.release.evaluate import evaluate_test
+from automl_tf.search.samplers.build import suggested
 from automl_tf.training.checkpoints import load_best
 from automl_tf.training.events import Decision, Validation
 from automl_tf.training.fit import fit
 from contest import STUDY
-from plain_search import suggest
 from reporting import RESULTS, Table, new_plot, publish
 from search_live import SHORT, in_folder
 
@@ -203,7 +203,7 @@ def _plain(options: argparse.Namespace, deadline: float) -> Outcome:
         return TrialConfig.model_validate({"corpus": corpus, "seed": seed, **unflatten(settings)})
 
     def objective(trial: optuna.Trial) -> float:
-        params = {name: suggest(trial, name, one) for name, one in study.space.domains.items()}
+        params = suggested(trial, study.space)
         config = config_of(params, validate_sentences=0)
 
         def observe(validation: Validation) -> Decision:

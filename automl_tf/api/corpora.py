@@ -1,9 +1,11 @@
 """Corpora of a study in Python: files, tables, datasets of the Hub, the sample corpus."""
 
 from collections.abc import Mapping
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
+
+from automl_tf.home import expanded
 
 Source = str | PathLike[str]
 
@@ -85,4 +87,4 @@ def _languages(languages: tuple[str, str]) -> dict[str, str]:
 
 
 def _absolute(path: Source) -> str:
-    return str(Path(fspath(path)).expanduser().absolute())
+    return str(expanded(Path(path)).absolute())

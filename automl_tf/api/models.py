@@ -8,14 +8,13 @@ from automl_tf.bundle.bundle import Bundle
 from automl_tf.bundle.bundle import load as load_bundle
 from automl_tf.config.files import Export, read_export
 from automl_tf.errors import UserError
-from automl_tf.home import default_home
+from automl_tf.home import home_directory
 from automl_tf.release.evaluate import evaluate_sentences
 from automl_tf.release.train import TrainHooks
 from automl_tf.release.train import train as train_export
 from automl_tf.scoring.scores import Evaluation
-from automl_tf.signals import stop_on_signals
 from automl_tf.tracking.client import configure_mlflow, tracking_uri
-from automl_tf.training.events import Outcome, Validation
+from automl_tf.training.events import Outcome, Validation, ignore, never
 
 
 @dataclass(frozen=True)
@@ -92,16 +91,15 @@ def train(
     """
     configure_mlflow()
     read = export if isinstance(export, Export) else read_export(Path(export))
-    home = default_home() if home is None else Path(home).absolute()
+    home = home_directory(home)
 
     def tell(validation: Validation) -> None:
         if not quiet:
             print(f"step {validation.step}: BLEU {validation.scores.bleu:.2f}")  # noqa: T201
 
-    with stop_on_signals() as stop:
-        hooks = TrainHooks(tell, lambda _point: None, stop.is_set)
-        uri = tracking_uri(tracking, home)
-        trained = train_export(read, home, None if output is None else Path(output), uri, hooks)
+    hooks = TrainHooks(tell, ignore, never)
+    uri = tracking_uri(tracking, home)
+    trained = train_export(read, home, None if output is None else Path(output), uri, hooks)
     if trained.fitted.outcome is Outcome.PAUSED:
         raise KeyboardInterrupt(f"paused at step {trained.fitted.step}; call it again to resume")
     if trained.bundle is None:

@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from automl_tf.api.studies import Study
 from automl_tf.config.settings import TrialConfig
 from automl_tf.config.study import DIRECTIONS, Limit
 from automl_tf.data.prepare import prepare
 from automl_tf.device import resolve_precision
-from automl_tf.formatting import format_amount
+from automl_tf.formatting import HOUR
 from automl_tf.home import HomeDirectory
 from automl_tf.scoring.tokenizers import with_tokenizer
 from automl_tf.search import schema
-from automl_tf.search.costs import beyond_limits, costs
+from automl_tf.search.costs import above_limit, beyond_limits, costs
 from automl_tf.search.loggers import DELIVERY_SECONDS, TrialLogger
-from automl_tf.search.samplers.build import distributions
+from automl_tf.search.samplers.build import suggested
 from automl_tf.tracking.client import TrackingTarget
 from automl_tf.tracking.outbox import RunState
 from automl_tf.tracking.runs import StudyRun
@@ -63,9 +62,7 @@ class Objective:
             RuntimeError: If it diverged.
         """
         files = self._study.files
-        params = {
-            name: _suggest(trial, name, kind) for name, kind in distributions(files.space).items()
-        }
+        params = suggested(trial, files.space)
         seed = schema.trial_seed(files.config.seed, trial.number)
         config = with_tokenizer(files.trial_config(params, seed))
         logger = TrialLogger(trial, 1, config, self._run(trial.study))
@@ -125,7 +122,7 @@ class Objective:
             **known,
             "bleu": result.best.bleu,
             "chrf": result.best.chrf,
-            "train_hours": result.seconds / 3600,
+            "train_hours": result.seconds / HOUR,
         }
         return tuple(float(reached[name]) for name in self._study.files.config.objectives)
 
@@ -143,20 +140,7 @@ def _check(known: Mapping[str, float], limits: Mapping[Limit, float]) -> None:
     """Raises ``optuna.TrialPruned`` if a cost is beyond its limit."""
     for name, limit in limits.items():
         if known.get(name, 0.0) > limit:
-            amount = f"{format_amount(name, known[name])} is above {format_amount(name, limit)}"
-            raise optuna.TrialPruned(f"not trained: {name} = {amount}")
-
-
-def _suggest(trial: optuna.Trial, name: str, kind: optuna.distributions.BaseDistribution) -> object:
-    """Has the trial's sampler choose a setting."""
-    match kind:
-        case CategoricalDistribution():
-            return trial.suggest_categorical(name, kind.choices)
-        case IntDistribution():
-            return trial.suggest_int(name, kind.low, kind.high, step=kind.step, log=kind.log)
-        case FloatDistribution():
-            return trial.suggest_float(name, kind.low, kind.high, step=kind.step, log=kind.log)
-    raise TypeError(f"no distribution of a space: {kind}")
+            raise optuna.TrialPruned(above_limit(name, known[name], limit))
 
 
 def _study_id(study: optuna.Study) -> str:

@@ -11,13 +11,14 @@ from automl_tf.api.corpora import Corpus
 from automl_tf.api.models import Model, train
 from automl_tf.cli.options import check_study_name, silence_libraries
 from automl_tf.cli.studies import places_of, run_search
-from automl_tf.config.files import Export, read_export, read_study
+from automl_tf.config.files import Export, read_study
 from automl_tf.config.study import Budget
 from automl_tf.config.study import Study as StudyFiles
 from automl_tf.config.yaml_io import dump_yaml
 from automl_tf.errors import Place, UserError
-from automl_tf.home import default_home
-from automl_tf.search.export import export as export_trial
+from automl_tf.home import home_directory
+from automl_tf.search.export import export as export_text
+from automl_tf.search.export import export_of
 from automl_tf.search.opening import load_study
 from automl_tf.search.pool import SearchOutcome
 from automl_tf.search.storage import open_storage
@@ -67,7 +68,7 @@ class Definition:
         """
         silence_libraries()
         files = read_study(path.absolute(), overrides)
-        places = places_of(_home(home), storage, tracking)
+        places = places_of(home_directory(home), storage, tracking)
         return cls(path.absolute(), tuple(overrides), places, files)
 
 
@@ -75,7 +76,7 @@ class Study:
     """A search for the best Transformer for a corpus.
 
     What it is made of is written into the home directory as the two files of a study, which the
-    command line takes as well.
+    command line reads, too.
 
     Args:
         name: Its name. A study of that name in the storage is resumed.
@@ -106,7 +107,7 @@ class Study:
         **settings: Any,  # noqa: ANN401 - sections of any type
     ) -> None:
         check_study_name(name)  # it becomes a folder
-        folder = _home(home) / "definitions" / name
+        folder = home_directory(home) / "definitions" / name
         document = {"name": name, "space": str(_space_file(space, folder)), "corpus": dict(corpus)}
         if budget is not None:
             document["budget"] = budget.model_dump(exclude_defaults=True)
@@ -171,14 +172,9 @@ class Study:
 
     def pruner(self) -> "BasePruner":
         """Returns the study's pruner, `auto` unless it asks for another, for any Optuna study."""
-        from automl_tf.search.pruners.build import build_pruner  # noqa: PLC0415 - scipy
+        from automl_tf.search.pruners.build import pruner_of  # noqa: PLC0415 - scipy
 
-        return build_pruner(
-            self.files.config.pruner,
-            first_validation=min(self.files.values("training.validate_every")),
-            max_steps=max(self.files.values("training.max_steps")),
-            num_trials=self.files.config.budget.trials,
-        )
+        return pruner_of(self.files)
 
     def search(
         self,
@@ -295,10 +291,9 @@ class SearchResult:
         Raises:
             UserError: If no trial fits.
         """
-        text = export_trial(self.study, pick, trial)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        return read_export(Path(self.study.study_name), text=text)
+            Path(path).write_text(export_text(self.study, pick, trial), encoding="utf-8")
+        return export_of(self.study, pick, trial)
 
     def bundle(self, output: str | Path | None = None, *, quiet: bool = False) -> Model:
         """Returns the model of the best trial, trained to its end where it is not yet.
@@ -308,10 +303,6 @@ class SearchResult:
             quiet: Prints nothing.
         """
         return train(self.export(), output, home=self.home, tracking=self.tracking, quiet=quiet)
-
-
-def _home(home: str | Path | None) -> Path:
-    return default_home() if home is None else Path(home).expanduser().absolute()
 
 
 def _space_file(space: str | Path | Mapping[str, Any], folder: Path) -> Path:

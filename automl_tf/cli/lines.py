@@ -15,7 +15,6 @@ from automl_tf.errors import Place, UserError
 LINES_AT_ONCE = 1024
 """Most lines of a block."""
 _CHUNK = 1 << 16
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -26,7 +25,7 @@ def read_blocks(
 
     A block is what has arrived by the time that it is asked for, one line at least. A line ends
     with a line feed and with nothing else; carriage returns before it are left out. Bytes that are
-    not UTF-8 become U+FFFD: whoever counts lines gets one for each.
+    not UTF-8 become U+FFFD, so that there is one line for each.
 
     Args:
         file: File to read, compressed or not; None for standard input, which may be a terminal or
@@ -65,14 +64,14 @@ def _decoded(line: bytes, number: int, found_invalid: Callable[[int], None]) -> 
 @contextmanager
 def _opened(file: Path | None) -> Iterator[BinaryIO]:
     """The decompressed bytes; what arrives bit by bit is not waited for."""
-    from automl_tf.data.readers.compression import open_binary
+    from automl_tf.data.readers.compression import is_compressed, open_binary
 
     with ExitStack() as stack:
         if file is not None and not _is_stream(file):
             yield stack.enter_context(open_binary(file, None))
             return
         stream = stack.enter_context(_stream(file))
-        if stream.peek(1).startswith(_COMPRESSED):
+        if is_compressed(stream.peek(1)):
             copy = stack.enter_context(tempfile.NamedTemporaryFile())
             shutil.copyfileobj(stream, copy)
             copy.flush()

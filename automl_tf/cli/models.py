@@ -125,9 +125,9 @@ def _read_training(best: str, overrides: list[str], storage: str | None, home: P
     path = Path(best)
     if path.exists() or path.suffix or path.name != best:
         return read_export(path, overrides)
-    from automl_tf.search.export import export as export_trial
+    from automl_tf.search.export import export_of
 
-    return read_export(path, overrides, export_trial(find_study(best, storage, home)))
+    return export_of(find_study(best, storage, home), overrides=overrides)
 
 
 def release_best(
@@ -138,13 +138,11 @@ def release_best(
     Raises:
         typer.Exit: If it was interrupted.
     """
-    from automl_tf.config.files import read_export
     from automl_tf.release.train import finished_trial
-    from automl_tf.search.export import export as export_trial
+    from automl_tf.search.export import export_of
 
-    name = study.study_name
     try:
-        best = read_export(Path(name), text=export_trial(study))
+        best = export_of(study)
     except UserError:  # no training has ended yet
         return
     if finished_trial(best, home.absolute()) is None:

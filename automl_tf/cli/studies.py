@@ -141,7 +141,7 @@ def run_search(
     from automl_tf.search.inputs import StudyInputs, keep_inputs
     from automl_tf.search.launchers.local import num_threads
     from automl_tf.search.launchers.placement import create_pool
-    from automl_tf.search.plan import Crew, plan
+    from automl_tf.search.plan import LocalWorkers, plan
     from automl_tf.search.study_view import StudyView
 
     inputs = keep_inputs(StudyInputs(read, path, settings), places.home)
@@ -157,8 +157,8 @@ def run_search(
         view = StudyView.read(opened.study)
         planned = None
         if trains_here:
-            crew = Crew(pool.size, num_threads(run.devices_of_a_trial(read)))
-            planned = plan(opened.record, view.trials, crew, places.home / "cache")
+            here = LocalWorkers(pool.size, num_threads(run.devices_of_a_trial(read)))
+            planned = plan(opened.record, view.trials, here, places.home / "cache")
         display.begin(view, opened.corpus, planned)
         outcome = run.search(opened, places, pool, display.show)
         display.end(StudyView.read(opened.study), options, outcome)

@@ -1,4 +1,4 @@
-"""What a terminal is told: errors, and a sign of life where a command is silent for long."""
+"""Messages to a terminal: errors, and a sign of life where a command is silent for long."""
 
 import sys
 import threading

@@ -1,7 +1,7 @@
 """Trains an export in full: weights, test scores, bundle, MLflow run, registered model."""
 
 import dataclasses
-import tempfile
+import functools
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,14 +17,13 @@ from automl_tf.config.files import Export
 from automl_tf.config.settings import TrialConfig, given_settings
 from automl_tf.data.cache import digest
 from automl_tf.data.corpora import corpus_fingerprint
-from automl_tf.data.encoded import EvaluationSplit
 from automl_tf.data.pipes import keep_pipes
 from automl_tf.data.prepare import PreparationPausedError, PreparedData, prepare
 from automl_tf.decoding.constraints import LengthBound
 from automl_tf.decoding.translator import REQUIREMENTS
 from automl_tf.device import Precision, check_devices, resolve_precision
 from automl_tf.errors import Place, UserError, first_line
-from automl_tf.home import HomeDirectory
+from automl_tf.home import HomeDirectory, create_directory, unwritable
 from automl_tf.model.size import num_parameters
 from automl_tf.run_logging import TrainingLogger
 from automl_tf.scoring.remarks import remarks
@@ -178,7 +177,7 @@ def _only_here(directory: Path) -> Iterator[None]:
             "Wait until it ends, or change the configuration.",
         ) from None
     except OSError as error:
-        raise _unwritable(directory, error, "--home") from None
+        raise unwritable(directory, error, "--home") from None
     try:
         yield
     finally:
@@ -187,14 +186,8 @@ def _only_here(directory: Path) -> Iterator[None]:
 
 def _holds_bundle(output: Path, identity: TrainingIdentity) -> bool:
     """Returns whether a directory, which is created, holds the bundle of a training already."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        is_empty = is_free(output)
-        with tempfile.TemporaryFile(dir=output):
-            pass
-    except OSError as error:
-        raise _unwritable(output, error, "--output") from None
-    if is_empty:
+    create_directory(output, "--output")
+    if is_free(output):
         return False
     config, card = read_card(output)
     found = TrainingIdentity.of(config, str(card.get("corpus_fingerprint")))
@@ -207,14 +200,6 @@ def _holds_bundle(output: Path, identity: TrainingIdentity) -> bool:
             Place(key="--output"),
         )
     return True
-
-
-def _unwritable(directory: Path, error: OSError, option: str) -> UserError:
-    return UserError(
-        f"{directory} cannot be written: {error.strerror or error}.",
-        f"Name another directory with {option}.",
-        Place(key=option),
-    )
 
 
 def _finished_before(output: Path) -> TrainResult:
@@ -288,8 +273,11 @@ class _Training:
 
         # A training saves itself between two steps. What follows it is done again as a whole.
         with stop_on_signals(INTERRUPTS_TO_ABORT) as stop:
-            should_pause = lambda: stop.is_set() or self.hooks.should_pause()  # noqa: E731
-            callbacks = (observe, self.hooks.progress, should_pause)
+            callbacks = (
+                observe,
+                self.hooks.progress,
+                lambda: stop.is_set() or self.hooks.should_pause(),
+            )
             fitted = fit(
                 self.config, self.data, directory.path, *callbacks, precision=self.precision
             )
@@ -315,19 +303,23 @@ class _Training:
         bundle = Bundle(self.config, self.data.vocabulary, weights, self._card(fitted))
         translator = bundle.translator()
         test, tested, num_split = self.data.load_test(), None, 0
-        hypotheses: list[str] | None = None
+        standing = None
         if test is not None:
             hypotheses = self._translate(translator, test.source_text)
             if hypotheses is None:
                 return self._ended_early(dataclasses.replace(fitted, outcome=Outcome.PAUSED))
             num_split = translator.num_split
-            tested = self._scorer(test).evaluate(hypotheses)
+            tokenizer = tokenizer_of(self.config)
+            scorer = Scorer(test.target_text, self.config.corpus.target_lang, tokenizer)
+            tested = scorer.evaluate(hypotheses)
             scores = {"test_bleu": tested.scores.bleu, "test_chrf": tested.scores.chrf}
             self.run.log_metrics(0, scores)
             self.run.set_tags({"bleu_signature": tested.bleu_signature})
             self.run.log_text("\n".join([*hypotheses, ""]), TEST_HYPOTHESES)
             card = {**bundle.card, "test": dataclasses.asdict(tested)}
             bundle = dataclasses.replace(bundle, card=card)
+            split = digest([test.source_text, test.target_text, tokenizer])
+            standing = split, scores, functools.partial(_is_better, scorer, hypotheses)
         bundle.save(output)
         examples, name = self.data.validation.source_text[:NUM_EXAMPLES], _study(self.export)
         version = register_bundle(
@@ -338,30 +330,13 @@ class _Training:
             translator.translate(examples),
             REQUIREMENTS[self.config.decoding.engine],
         )
-        if version is not None and test is not None and hypotheses is not None:
-            self._promote(version, test, hypotheses)
+        if version is not None and standing is not None:
+            promote(self.run, name, version, *standing)
         self.run.finish(RunState.COMPLETE)
         # Until here, a training that is killed does what follows the last step once more.
         directory.release()
         registered = None if version is None else f"{name} version {version}"
         return TrainResult(fitted, output, tested, registered, num_split=num_split)
-
-    def _scorer(self, test: EvaluationSplit) -> Scorer:
-        target_lang, tokenizer = self.config.corpus.target_lang, tokenizer_of(self.config)
-        return Scorer(test.target_text, target_lang, tokenizer)
-
-    def _promote(self, version: int, test: EvaluationSplit, hypotheses: list[str]) -> None:
-        """Gives the registered version its alias, by the paired bootstrap on the test split."""
-        scorer = self._scorer(test)
-        mine, scores = scorer.sentences(hypotheses), scorer.score(hypotheses)
-        promote(
-            self.run,
-            _study(self.export),
-            version,
-            digest([test.source_text, test.target_text, tokenizer_of(self.config)]),
-            {"test_bleu": scores.bleu, "test_chrf": scores.chrf},
-            lambda theirs: paired_bootstrap(mine, scorer.sentences(theirs)).low > 0,
-        )
 
     def _size(self) -> int:
         return num_parameters(
@@ -398,3 +373,8 @@ class _Training:
             if self.hooks.should_pause():
                 return None
         return [translations[index] for index in range(len(sources))]
+
+
+def _is_better(scorer: Scorer, ours: list[str], theirs: list[str]) -> bool:
+    """Whether translations are better than others beyond what the choice of sentences explains."""
+    return paired_bootstrap(scorer.sentences(ours), scorer.sentences(theirs)).low > 0

@@ -11,6 +11,7 @@ from automl_tf.config.settings import TrialConfig
 from automl_tf.config.study import Limit, Study
 from automl_tf.data.prepare import PreparedData
 from automl_tf.device import Precision, resolve_precision
+from automl_tf.formatting import format_amount
 from automl_tf.model.activations import Arithmetic
 from automl_tf.model.size import VocabSizes, flops_per_token, num_parameters
 from automl_tf.search.schema import ESTIMATED_MEMORY, FLOPS_PER_TOKEN, NUM_PARAMETERS
@@ -56,6 +57,12 @@ def beyond_limits(config: TrialConfig, limits: Mapping[Limit, float]) -> Costs:
     """The costs that no vocabulary would bring below their limits."""
     least = least_costs(config)
     return {name: least[name] for name in limits if least.get(name, 0.0) > limits[name]}
+
+
+def above_limit(name: str, cost: float, limit: float) -> str:
+    """Returns in words why a trial is not trained whose cost is above a limit."""
+    above = f"{format_amount(name, cost)} is above the limit of {format_amount(name, limit)}"
+    return f"not trained: {name} = {above}"
 
 
 def feasible(

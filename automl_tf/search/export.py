@@ -3,12 +3,13 @@
 import operator
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from automl_tf.config.files import to_yaml
+from automl_tf.config.files import Export, read_export, to_yaml
 from automl_tf.config.settings import flatten
 from automl_tf.config.study import DIRECTIONS
 from automl_tf.errors import Place, UserError
@@ -207,6 +208,22 @@ def export(study: optuna.Study, rule: str = "best", number: int | None = None) -
         header=_header(board, trial, confirmed),
         extra={"provenance": _provenance(board, trial, confirmed)},
     )
+
+
+def export_of(
+    study: optuna.Study,
+    rule: str = "best",
+    number: int | None = None,
+    overrides: Sequence[str] = (),
+) -> Export:
+    """Returns the export of one trial without a file, with overrides in the form ``KEY=VALUE``.
+
+    The trial is that of ``select_trial``.
+
+    Raises:
+        UserError: If no trial fits, or for a mistake in the overrides.
+    """
+    return read_export(Path(study.study_name), overrides, export(study, rule, number))
 
 
 def _notes(definition: StudyRecord, trial: FrozenTrial) -> dict[str, str]:

@@ -22,10 +22,9 @@ from automl_tf.device import (
     inference_dtype,
 )
 from automl_tf.errors import UserError
-from automl_tf.formatting import format_amount
 from automl_tf.search import schema
 from automl_tf.search.context import WorkerContext
-from automl_tf.search.costs import Costs, beyond_limits, costs
+from automl_tf.search.costs import Costs, above_limit, beyond_limits, costs
 from automl_tf.search.events import LogMessage
 from automl_tf.search.loggers import RUN_STATES, TrialLogger
 from automl_tf.search.optuna_compat import delete_intermediate_values
@@ -254,8 +253,7 @@ class _TrialRunner:
             cost = costs[name]
             self._trial.set_constraint(name, cost - limit)
             if cost > limit:
-                above = f"{format_amount(name, cost)} is above the limit"
-                return f"not trained: {name} = {above} of {format_amount(name, limit)}"
+                return above_limit(name, cost, limit)
         return None
 
     def _is_owner(self) -> bool:

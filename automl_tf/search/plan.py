@@ -5,15 +5,15 @@ from the trials so far; before there are any, on a processor, from measured matr
 """
 
 import math
-import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from automl_tf.config.settings import TrialConfig
-from automl_tf.config.space import Choices, Domain, Scalar
 from automl_tf.config.study import FreezeThawScheduler, Study
 from automl_tf.device import core_flops
 from automl_tf.formatting import HOUR
@@ -21,6 +21,9 @@ from automl_tf.model.size import num_parameters
 from automl_tf.search.costs import asked_vocab, memory, operations_of_a_step
 from automl_tf.search.export import NUM_KEPT
 from automl_tf.search.freeze_thaw import SAFETY
+from automl_tf.search.samplers.build import distributions
+from automl_tf.search.samplers.prior_gp import sample_space
+from automl_tf.search.samplers.priors import Configuration
 from automl_tf.search.schema import StudyRecord
 from automl_tf.search.study_view import TrialView
 
@@ -41,15 +44,15 @@ NUMBERS_OF_A_CHECKPOINT = 4
 
 
 @dataclass(frozen=True)
-class Crew:
+class LocalWorkers:
     """The workers of a search on one machine.
 
     Attributes:
-        workers: Processes.
+        count: Processes.
         threads: Threads of each.
     """
 
-    workers: int
+    count: int
     threads: int
 
 
@@ -73,56 +76,48 @@ class SearchPlan:
     disk_mb: float
 
 
-def plan(record: StudyRecord, trials: Sequence[TrialView], crew: Crew, cache: Path) -> SearchPlan:
+def plan(
+    record: StudyRecord, trials: Sequence[TrialView], workers: LocalWorkers, cache: Path
+) -> SearchPlan:
     """Returns what a search is about to take.
 
     Args:
         record: The definition of the study.
         trials: Its trials so far.
-        crew: The worker processes on this machine.
+        workers: The worker processes on this machine.
         cache: Directory that keeps measurements of this machine.
     """
     study = record.study
     drawn = _drawn(study)
     configs = [study.trial_config(params, study.config.seed) for params in drawn]
-    seconds = _seconds_a_training(record, trials, crew, cache)
+    seconds = _seconds_a_training(record, trials, workers, cache)
     budget, scheduler = study.config.budget, study.config.scheduler
     if seconds is not None and budget.hours and isinstance(scheduler, FreezeThawScheduler):
         seconds = min(seconds, SAFETY * scheduler.finish * HOUR * budget.hours)
     left = max(0, budget.trials - sum(trial.has_ended for trial in trials))
     hours, fitting = budget.hours, None
     if seconds is not None:
-        needed = math.ceil(left / crew.workers) * seconds / HOUR
+        needed = math.ceil(left / workers.count) * seconds / HOUR
         hours = needed if budget.hours is None else min(budget.hours, needed)
-        fitting = min(left, int(hours * HOUR * crew.workers / seconds))
+        fitting = min(left, int(hours * HOUR * workers.count / seconds))
     of_a_trial = memory(study, record.precision)
     return SearchPlan(
         seconds_a_training=seconds,
         hours=hours,
         num_trainings=fitting,
-        memory_mb=crew.workers * max(of_a_trial(params) for params in drawn),
-        disk_mb=_disk_mb(study, configs, crew.workers),
+        memory_mb=workers.count * max(of_a_trial(params) for params in drawn),
+        disk_mb=_disk_mb(study, configs, workers.count),
     )
 
 
-def _drawn(study: Study) -> list[dict[str, Scalar]]:
+def _drawn(study: Study) -> list[Configuration]:
     """Returns some random configurations of the space."""
-    draw = random.Random(study.config.seed)  # noqa: S311 - no secret
-    domains = study.space.domains.items()
-    return [{name: _value(domain, draw) for name, domain in domains} for _ in range(SAMPLES)]
-
-
-def _value(domain: Domain, draw: random.Random) -> Scalar:
-    if isinstance(domain, Choices):
-        return draw.choice(domain.values())
-    low, high = domain.ends()
-    if domain.log:
-        return domain.nearest(math.exp(draw.uniform(math.log(low), math.log(high))))
-    return domain.nearest(draw.uniform(low, high))
+    rng = np.random.default_rng(study.config.seed)
+    return sample_space(distributions(study.space), rng)[:SAMPLES]
 
 
 def _seconds_a_training(
-    record: StudyRecord, trials: Sequence[TrialView], crew: Crew, cache: Path
+    record: StudyRecord, trials: Sequence[TrialView], workers: LocalWorkers, cache: Path
 ) -> float | None:
     """Returns the seconds of a training of median length; None where nothing tells."""
     study = record.study
@@ -141,7 +136,7 @@ def _seconds_a_training(
         if speeds:
             return config.training.max_steps * operations / statistics.median(speeds)
         assert flops is not None, "there is a speed of either kind"
-        products = operations / (UTILISATION * crew.threads * flops)
+        products = operations / (UTILISATION * workers.threads * flops)
         validation = SECONDS_A_VALIDATION / config.training.validate_every
         rest = (_rest_of_a_step(config) + validation) * CORE_FLOPS / flops
         return config.training.max_steps * (products + rest)

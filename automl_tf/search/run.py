@@ -27,7 +27,7 @@ from automl_tf.search.opening import join_study, open_study
 from automl_tf.search.optuna_compat import trial_id_of
 from automl_tf.search.ownership import requeue
 from automl_tf.search.pool import OutcomeKind, SearchOutcome, WorkerPool
-from automl_tf.search.pruners.build import build_pruner
+from automl_tf.search.pruners.build import pruner_of
 from automl_tf.search.samplers.build import grid
 from automl_tf.search.samplers.history import check_named, record_corpus_info
 from automl_tf.search.samplers.priors import CorpusInfo
@@ -179,13 +179,7 @@ def _opened(
     storage: RDBStorage, opened: optuna.Study, record: StudyRecord, data: PreparedData
 ) -> OpenStudy:
     """The study with its pruner."""
-    study = record.study
-    opened.pruner = build_pruner(
-        study.config.pruner,
-        first_validation=min(study.values("training.validate_every")),
-        max_steps=max(study.values("training.max_steps")),
-        num_trials=study.config.budget.trials,
-    )
+    opened.pruner = pruner_of(record.study)
     corpus = f"{data.report}, {len(data.validation):,} validation pairs"
     return OpenStudy(storage, opened, record, corpus)
 

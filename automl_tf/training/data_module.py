@@ -7,7 +7,7 @@ from lightning.pytorch.utilities.types import EVAL_DATALOADERS, TRAIN_DATALOADER
 
 from automl_tf.config.settings import TrialConfig
 from automl_tf.data.prepare import PreparedData, prepare
-from automl_tf.home import HomeDirectory, default_home
+from automl_tf.home import HomeDirectory, home_directory
 from automl_tf.training.module import TranslationModule
 
 
@@ -29,7 +29,7 @@ class TranslationDataModule(L.LightningDataModule):
     def __init__(self, config: TrialConfig, cache: Path | None = None) -> None:
         super().__init__()
         self._config = config
-        self._cache = cache or HomeDirectory(default_home()).cache
+        self._cache = cache or HomeDirectory(home_directory()).cache
         self._prepared: PreparedData | None = None
 
     @property

@@ -105,7 +105,8 @@ class FlatWeights:
 
     def scale_ema(self, factor: float) -> None:
         """Has the next updates averaged over a share of ``ema``."""
-        self._ema.fill_(self._peak_ema * factor)
+        if self.averages is not None:
+            self._ema.fill_(self._peak_ema * factor)
 
     def average(self, num_updates: Tensor) -> None:
         """Takes the masters into their average.

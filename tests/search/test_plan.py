@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from automl_tf.search import plan as planning
-from automl_tf.search.plan import Crew, SearchPlan, plan
+from automl_tf.search.plan import LocalWorkers, SearchPlan, plan
 from automl_tf.search.study_view import TrialView
 from tests.search.making import definition
 
@@ -18,7 +18,7 @@ def planned(
 ) -> SearchPlan:
     record = definition(fixed={"training.max_steps": STEPS}, **changes)
     record = dataclasses.replace(record, precision="fp32")
-    return plan(record, trials or [], Crew(workers, 1), path)
+    return plan(record, trials or [], LocalWorkers(workers, 1), path)
 
 
 def trial(seconds: float, steps: int) -> TrialView:

@@ -81,7 +81,7 @@ def open_binary(path: Path, key: str | None) -> Iterator[BinaryIO]:
             file = stack.enter_context(_rewindable(path))
             head = file.read(_HEAD_BYTES)
             file.seek(0)
-            compression = next((one for one in _COMPRESSIONS if head.startswith(one.magic)), None)
+            compression = _compression(head)
             if compression is not None:
                 file = stack.enter_context(compression.open(file))
                 head = file.peek(_HEAD_BYTES)
@@ -103,6 +103,15 @@ def open_binary(path: Path, key: str | None) -> Iterator[BinaryIO]:
             "Check the file and its permissions.",
             place,
         ) from None
+
+
+def is_compressed(head: bytes) -> bool:
+    """Returns whether a file begins as one in a known compression does."""
+    return _compression(head) is not None
+
+
+def _compression(head: bytes) -> _Compression | None:
+    return next((one for one in _COMPRESSIONS if head.startswith(one.magic)), None)
 
 
 @contextmanager

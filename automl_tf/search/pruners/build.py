@@ -10,7 +10,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
 from automl_tf.config import study as settings
-from automl_tf.config.study import StudyConfig
+from automl_tf.config.study import Study, StudyConfig
 from automl_tf.search.pruners.pruner import (
     CONTINUE,
     CurveExtrapolationPruner,
@@ -51,6 +51,16 @@ def build_pruner(  # noqa: C901 - one case a kind
             return ComparableValidations(optuna.pruners.PatientPruner(rule, patience, delta))
         case settings.ThresholdPruner(lower=lower, warmup_steps=warmup):
             return optuna.pruners.ThresholdPruner(lower=lower, n_warmup_steps=warmup)
+
+
+def pruner_of(study: Study) -> BasePruner:
+    """Returns the pruner that a study asks for."""
+    return build_pruner(
+        study.config.pruner,
+        first_validation=min(study.values("training.validate_every")),
+        max_steps=max(study.values("training.max_steps")),
+        num_trials=study.config.budget.trials,
+    )
 
 
 def decide(

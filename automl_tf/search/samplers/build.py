@@ -102,6 +102,22 @@ def build_sampler(  # noqa: C901, PLR0913 - one case a kind; what is known befor
     return FailureAvoidingSampler(built, distributions(space), failed) if failed else built
 
 
+def suggested(trial: optuna.Trial, space: Space) -> dict[str, Any]:
+    """Has the sampler of any Optuna trial choose each setting of a space."""
+    return {name: _suggest(trial, name, kind) for name, kind in distributions(space).items()}
+
+
+def _suggest(trial: optuna.Trial, name: str, kind: BaseDistribution) -> object:
+    match kind:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, kind.choices)
+        case IntDistribution():
+            return trial.suggest_int(name, kind.low, kind.high, step=kind.step, log=kind.log)
+        case FloatDistribution():
+            return trial.suggest_float(name, kind.low, kind.high, step=kind.step, log=kind.log)
+    raise TypeError(f"no distribution of a space: {kind}")
+
+
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """Returns the space in Optuna's terms."""
     return {name: distribution(domain) for name, domain in space.domains.items()}
